@@ -1,0 +1,41 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+func newVersionCommand(a *app) *cobra.Command {
+	cmd := a.command("version", "version")
+	cmd.Args = a.takes(0, 0)
+	cmd.RunE = func(*cobra.Command, []string) error {
+		_, err := fmt.Fprintln(a.out, "ftps", version(), runtime.Version(), runtime.GOOS+"/"+runtime.GOARCH)
+		return err
+	}
+	return cmd
+}
+
+// version is what the build says of itself: a release's number, or the
+// commit it was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "devel"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	revision, dirty := "", ""
+	for _, s := range info.Settings {
+		switch {
+		case s.Key == "vcs.revision" && len(s.Value) >= 12:
+			revision = "-" + s.Value[:12]
+		case s.Key == "vcs.modified" && s.Value == "true":
+			dirty = "+dirty"
+		}
+	}
+	return "devel" + revision + dirty
+}
