@@ -1,0 +1,344 @@
+package config
+
+import (
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"ftps/pkg/catalog"
+	"ftps/pkg/fault"
+)
+
+// Setting is one row of the table.
+type Setting struct {
+	Name    string // of the flag: control-port
+	Short   string // one letter, or ""
+	Default string
+	Group   string // key of the group's title
+	Help    string // key of what it means
+	Bool    bool
+	List    bool // may be given more than once
+	Octal   bool
+	NoFile  bool // has no key in the file
+
+	parse func(*Server, []string) error
+}
+
+// Key returns the setting's key in ftps.yaml.
+func (row Setting) Key() string { return strings.ReplaceAll(row.Name, "-", "_") }
+
+// Env returns the setting's name in the environment.
+func (row Setting) Env() string { return "FTPS_" + strings.ToUpper(row.Key()) }
+
+func (row Setting) defaults() []string {
+	if row.Default == "" && row.List {
+		return nil
+	}
+	return []string{row.Default}
+}
+
+const (
+	network  = "config.group.network"
+	files    = "config.group.files"
+	security = "config.group.security"
+	speech   = "config.group.speech"
+	running  = "config.group.running"
+)
+
+// Settings returns the table, in the order in which people read it.
+func Settings() []Setting {
+	return []Setting{
+		{Name: "host", Short: "H", Group: network, Help: "config.help.host",
+			parse: text(func(s *Server) *string { return &s.Host })},
+		{Name: "control-port", Short: "C", Default: "5000", Group: network, Help: "config.help.control_port",
+			parse: port(func(s *Server) *int { return &s.ControlPort }, false)},
+		{Name: "implicit-port", Default: "off", Group: network, Help: "config.help.implicit_port",
+			parse: port(func(s *Server) *int { return &s.ImplicitPort }, true)},
+		{Name: "data-port", Short: "D", Default: "5050-5065", Group: network, Help: "config.help.data_port",
+			parse: parseDataPorts},
+		{Name: "public-ip", Group: network, Help: "config.help.public_ip",
+			parse: parsePublicIP},
+
+		{Name: "root-dir", Short: "R", Default: "./srv", Group: files, Help: "config.help.root_dir",
+			parse: needed(func(s *Server) *string { return &s.RootDir })},
+		{Name: "users", Default: "users.yaml", Group: files, Help: "config.help.users",
+			parse: needed(func(s *Server) *string { return &s.Users })},
+		{Name: "umask", Default: "027", Octal: true, Group: files, Help: "config.help.umask",
+			parse: parseUmask},
+		{Name: "no-fsync", Default: "false", Bool: true, Group: files, Help: "config.help.no_fsync",
+			parse: boolean(func(s *Server) *bool { return &s.NoFsync })},
+
+		{Name: "cert", Default: "certs/server.crt", List: true, Group: security, Help: "config.help.cert",
+			parse: list(func(s *Server) *[]string { return &s.Certs })},
+		{Name: "key", Default: "certs/server.key", List: true, Group: security, Help: "config.help.key",
+			parse: list(func(s *Server) *[]string { return &s.Keys })},
+		{Name: "session-reuse", Default: "require", Group: security, Help: "config.help.session_reuse",
+			parse: choice(func(s *Server) *string { return &s.Reuse }, "require", "prefer")},
+		{Name: "run-as", Group: security, Help: "config.help.run_as",
+			parse: text(func(s *Server) *string { return &s.RunAs })},
+
+		{Name: "lang", Group: speech, Help: "config.help.lang",
+			parse: parseLang},
+		{Name: "banner", Group: speech, Help: "config.help.banner",
+			parse: text(func(s *Server) *string { return &s.Banner })},
+		{Name: "log-format", Group: speech, Help: "config.help.log_format",
+			parse: choice(func(s *Server) *string { return &s.LogFormat }, "", "text", "json")},
+
+		{Name: "config", Group: running, Help: "config.help.config", NoFile: true,
+			parse: func(*Server, []string) error { return nil }},
+		{Name: "no-console", Default: "false", Bool: true, Group: running, Help: "config.help.no_console",
+			parse: boolean(func(s *Server) *bool { return &s.NoConsole })},
+		{Name: "demo", Default: "false", Bool: true, Group: running, Help: "config.help.demo",
+			parse: boolean(func(s *Server) *bool { return &s.Demo })},
+		{Name: "check", Default: "false", Bool: true, Group: running, Help: "config.help.check",
+			parse: boolean(func(s *Server) *bool { return &s.Check })},
+	}
+}
+
+// lookup returns the setting of a key in the file.
+func lookup(key string) (Setting, bool) {
+	for _, row := range Settings() {
+		if row.Key() == key && !row.NoFile {
+			return row, true
+		}
+	}
+	return Setting{}, false
+}
+
+// nearest returns the key that someone who wrote key may have meant, or "".
+func nearest(key string) string {
+	squash := strings.NewReplacer("-", "", "_", "", ".", "", " ", "").Replace
+	for _, row := range Settings() {
+		if !row.NoFile && (squash(row.Key()) == squash(key) || distance(row.Key(), key) <= 2) {
+			return row.Key()
+		}
+	}
+	return ""
+}
+
+// distance is Levenshtein's: how many letters differ.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		last := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := last
+			if a[i] != b[j] {
+				cost++
+			}
+			last = row[j+1]
+			row[j+1] = min(cost, row[j]+1, last+1)
+		}
+	}
+	return row[len(b)]
+}
+
+func text(field func(*Server) *string) func(*Server, []string) error {
+	return func(s *Server, words []string) error {
+		*field(s) = words[0]
+		return nil
+	}
+}
+
+func needed(field func(*Server) *string) func(*Server, []string) error {
+	return func(s *Server, words []string) error {
+		if words[0] == "" {
+			return fault.New("config.value.empty")
+		}
+		*field(s) = words[0]
+		return nil
+	}
+}
+
+func list(field func(*Server) *[]string) func(*Server, []string) error {
+	return func(s *Server, words []string) error {
+		for _, word := range words {
+			if word == "" {
+				return fault.New("config.value.empty")
+			}
+		}
+		*field(s) = words
+		return nil
+	}
+}
+
+func boolean(field func(*Server) *bool) func(*Server, []string) error {
+	return func(s *Server, words []string) error {
+		value, err := strconv.ParseBool(words[0])
+		if err != nil {
+			return fault.New("config.value.bool", words[0])
+		}
+		*field(s) = value
+		return nil
+	}
+}
+
+func choice(field func(*Server) *string, allowed ...string) func(*Server, []string) error {
+	return func(s *Server, words []string) error {
+		for _, word := range allowed {
+			if word == words[0] {
+				*field(s) = word
+				return nil
+			}
+		}
+		return fault.New("config.value.choice", words[0], strings.TrimPrefix(strings.Join(allowed, ", "), ", "))
+	}
+}
+
+func port(field func(*Server) *int, mayBeOff bool) func(*Server, []string) error {
+	return func(s *Server, words []string) error {
+		if mayBeOff && (words[0] == "off" || words[0] == "false") { // YAML 1.1 readers take off for false
+			*field(s) = Off
+			return nil
+		}
+		number, err := parsePort(words[0])
+		*field(s) = number
+		return err
+	}
+}
+
+func parsePort(word string) (int, error) {
+	number, err := strconv.ParseUint(word, 10, 16)
+	if err != nil {
+		return 0, fault.New("config.value.port", word)
+	}
+	return int(number), nil
+}
+
+// maxDataPorts bounds the range: each port is a listening socket.
+const maxDataPorts = 1024
+
+func parseDataPorts(s *Server, words []string) error {
+	low, high, isRange := strings.Cut(words[0], "-")
+	if !isRange {
+		high = low
+	}
+	first, err := parsePort(strings.TrimSpace(low))
+	if err != nil {
+		return err
+	}
+	last, err := parsePort(strings.TrimSpace(high))
+	if err != nil {
+		return err
+	}
+	if last < first || last-first >= maxDataPorts || first == 0 && last > 0 {
+		return fault.New("config.value.ports", words[0], maxDataPorts)
+	}
+	s.DataPorts = Ports{first, last}
+	return nil
+}
+
+func parsePublicIP(s *Server, words []string) error {
+	if words[0] == "" {
+		return nil
+	}
+	addr, err := netip.ParseAddr(words[0])
+	// PASV can only name an IPv4 address (RFC 959 §4.1.2), and EPSV names none.
+	if err != nil || !addr.Unmap().Is4() || addr.IsUnspecified() {
+		return fault.New("config.value.ipv4", words[0])
+	}
+	s.PublicIP = addr.Unmap()
+	return nil
+}
+
+func parseUmask(s *Server, words []string) error {
+	mask, err := strconv.ParseUint(strings.TrimPrefix(words[0], "0o"), 8, 16)
+	if err != nil || mask > 0o777 {
+		return fault.New("config.value.umask", words[0])
+	}
+	s.Umask = fs.FileMode(mask)
+	return nil
+}
+
+func parseLang(s *Server, words []string) error {
+	if words[0] == "" {
+		return nil
+	}
+	lang, ok := catalog.ParseLang(words[0])
+	if !ok {
+		return fault.New("config.value.choice", words[0], "en, es")
+	}
+	s.Lang = lang.String()
+	return nil
+}
+
+// toWords turns what viper holds into the words a parser takes.
+func toWords(row Setting, value any) ([]string, error) {
+	switch value := value.(type) {
+	case []string:
+		return value, nil
+	case string:
+		if row.List { // the environment has one string for many
+			return strings.Split(value, ","), nil
+		}
+		return []string{value}, nil
+	case []any:
+		if !row.List {
+			return nil, fault.New("config.value.list")
+		}
+		var words []string
+		for _, item := range value {
+			switch item.(type) {
+			case []any, map[string]any, nil:
+				return nil, fault.New("config.value.scalar")
+			}
+			words = append(words, fmt.Sprint(item))
+		}
+		return words, nil
+	case map[string]any:
+		return nil, fault.New("config.value.scalar")
+	}
+	return []string{fmt.Sprint(value)}, nil
+}
+
+func oneWord(value any) string {
+	words, _ := toWords(Setting{}, value)
+	if len(words) == 0 {
+		return ""
+	}
+	return words[0]
+}
+
+// flagValue is a flag that checks its value when it is parsed, with the
+// setting's own parser.
+type flagValue struct {
+	row   Setting
+	words []string
+	set   bool
+}
+
+func (f *flagValue) String() string { return strings.Join(f.words, ",") }
+
+// Type tells help whether the flag takes a value.
+func (f *flagValue) Type() string {
+	if f.row.Bool {
+		return "bool"
+	}
+	return "string"
+}
+
+func (f *flagValue) Set(word string) error {
+	if err := f.row.parse(&Server{}, []string{word}); err != nil {
+		return err
+	}
+	if !f.row.List || !f.set {
+		f.words = nil
+	}
+	f.words, f.set = append(f.words, word), true
+	return nil
+}
+
+func flagWords(flag *pflag.Flag) []string {
+	if own, ok := flag.Value.(*flagValue); ok {
+		return own.words
+	}
+	return []string{flag.Value.String()}
+}
