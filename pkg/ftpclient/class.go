@@ -68,9 +68,9 @@ func Class(err error) ClassCode {
 		return TLSFailed
 	case errors.As(err, &reply):
 		return classOfReply(reply)
-	case errors.Is(err, ErrConnect):
+	case errors.Is(err, ErrConnect), errors.Is(err, ErrLost):
 		return CannotConnect
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, ErrStalled),
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, ErrStalled), errors.Is(err, ErrTimeout),
 		errors.As(err, &netErr) && netErr.Timeout():
 		return TimedOut
 	case errors.As(err, &tlsErr):

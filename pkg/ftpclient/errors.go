@@ -1,6 +1,7 @@
 package ftpclient
 
 import (
+	"errors"
 	"fmt"
 
 	"ftps/pkg/fault"
@@ -51,8 +52,24 @@ var (
 	// ErrStalled: a data connection moved no byte for [Config.Timeout].
 	ErrStalled error = fault.New("client.stalled")
 
+	// ErrTimeout: no reply came on the control connection in time.
+	ErrTimeout error = fault.New("client.timeout")
+
+	// ErrLost: the control connection ended in the middle of the dialogue.
+	ErrLost error = fault.New("client.lost")
+
+	// ErrLineRefused: [Conn.Quote] does not send this command.
+	ErrLineRefused error = fault.New("client.quote")
+
 	// ErrListingTooLong: a listing went on past [MaxListing] bytes.
 	ErrListingTooLong error = fault.New("client.listing-too-long")
+)
+
+// Causes inside a [ProtocolError].
+var (
+	errPreliminary = errors.New("too many preliminary replies")
+	errNoMark      = errors.New("a final reply before the data connection was announced")
+	errSyntax      = errors.New("reply not understood")
 )
 
 // ReplyError is a command that the server refused.

@@ -1,0 +1,140 @@
+package ftpclient
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strconv"
+	"strings"
+	"time"
+
+	"ftps/pkg/ftp"
+)
+
+// Size returns a file's length in bytes (RFC 3659 §4).
+func (c *Conn) Size(ctx context.Context, path string) (int64, error) {
+	if err := checkPath(path); err != nil {
+		return 0, err
+	}
+	if err := c.enter(); err != nil {
+		return 0, err
+	}
+	defer c.leave()
+	// RFC 3659 §4: the answer depends on TYPE.
+	if err := c.setBinary(ctx); err != nil {
+		return 0, err
+	}
+	r, err := c.expect(ctx, "SIZE", path, 2)
+	if err != nil {
+		return 0, err
+	}
+	n, err := ftp.ParseNumber(strings.TrimSpace(r.Lines[0]))
+	if err != nil {
+		return 0, &ProtocolError{Command: "SIZE", Err: err}
+	}
+	return n, nil
+}
+
+// ModTime returns a file's time in UTC (RFC 3659 §3).
+func (c *Conn) ModTime(ctx context.Context, path string) (time.Time, error) {
+	r, err := c.path(ctx, "MDTM", path, 2)
+	if err != nil {
+		return time.Time{}, err
+	}
+	t, err := ftp.ParseTime(strings.TrimSpace(r.Lines[0]))
+	if err != nil {
+		return time.Time{}, &ProtocolError{Command: "MDTM", Err: err}
+	}
+	return t, nil
+}
+
+// SetModTime sets a file's time with MFMT; errors.ErrUnsupported where the
+// server does not have it.
+func (c *Conn) SetModTime(ctx context.Context, path string, t time.Time) error {
+	if !c.features.Has("MFMT") {
+		return errors.ErrUnsupported
+	}
+	if err := checkPath(path); err != nil {
+		return err
+	}
+	_, err := c.do(ctx, "MFMT", ftp.FormatTime(t)+" "+path, 2)
+	return err
+}
+
+// Chmod sets permission bits with SITE CHMOD.
+func (c *Conn) Chmod(ctx context.Context, path string, mode fs.FileMode) error {
+	if err := checkPath(path); err != nil {
+		return err
+	}
+	_, err := c.do(ctx, "SITE", fmt.Sprintf("CHMOD %03o %s", mode.Perm(), path), 2)
+	return err
+}
+
+// FileHash is the server's hash of a file or of a range of it.
+type FileHash struct {
+	Algorithm  string // "SHA-256"
+	Start, End int64  // the bytes from Start up to, not including, End
+	Sum        []byte
+}
+
+// Hash asks for the SHA-256 of a whole file (HASH); errors.ErrUnsupported
+// where the server does not have it.
+func (c *Conn) Hash(ctx context.Context, path string) (FileHash, error) {
+	if err := checkPath(path); err != nil {
+		return FileHash{}, err
+	}
+	chosen, ok := sha256Of(c.features.Param("HASH"))
+	if !ok {
+		return FileHash{}, errors.ErrUnsupported
+	}
+	if err := c.enter(); err != nil {
+		return FileHash{}, err
+	}
+	defer c.leave()
+	if !chosen {
+		if _, err := c.expect(ctx, "OPTS", "HASH SHA-256", 2); err != nil {
+			return FileHash{}, err
+		}
+	}
+	r, err := c.expect(ctx, "HASH", path, 2)
+	if err != nil {
+		return FileHash{}, err
+	}
+	h, err := parseHash(r.Lines[0])
+	if err != nil {
+		return FileHash{}, &ProtocolError{Command: "HASH", Err: err}
+	}
+	return h, nil
+}
+
+// sha256Of reads HASH's line of FEAT, "SHA-256*;SHA-1": whether the server
+// has SHA-256, and whether it is the one in force.
+func sha256Of(param string) (chosen, ok bool) {
+	for word := range strings.SplitSeq(param, ";") {
+		name, on := strings.CutSuffix(strings.TrimSpace(word), "*")
+		if strings.EqualFold(name, "SHA-256") {
+			return on, true
+		}
+	}
+	return false, false
+}
+
+// parseHash reads "SHA-256 0-49 6169… name" (draft-bryan-ftpext-hash §3.1).
+func parseHash(text string) (FileHash, error) {
+	word := strings.SplitN(strings.TrimSpace(text), " ", 4)
+	if len(word) < 3 {
+		return FileHash{}, errSyntax
+	}
+	h := FileHash{Algorithm: strings.ToUpper(word[0])}
+	from, to, ok := strings.Cut(word[1], "-")
+	var err1, err2, err3 error
+	h.Start, err1 = strconv.ParseInt(from, 10, 64)
+	h.End, err2 = strconv.ParseInt(to, 10, 64)
+	h.Sum, err3 = hex.DecodeString(word[2])
+	if !ok || err1 != nil || err2 != nil || err3 != nil || h.Algorithm != "SHA-256" || len(h.Sum) != 32 {
+		return FileHash{}, errSyntax
+	}
+	return h, nil
+}

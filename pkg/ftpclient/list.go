@@ -1,0 +1,295 @@
+package ftpclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+	"time"
+
+	"ftps/pkg/ftp"
+)
+
+const (
+	// MaxListing bounds the bytes of one listing.
+	MaxListing = 1 << 30
+	// maxListLine is longer than any path with its facts.
+	maxListLine = 16 << 10
+)
+
+// List yields the entries of a folder, "" being the working folder, without
+// "." and "..": by MLSD, else by LIST. An [*UnknownLineError] or a
+// [*NameError] is about one line, and the listing goes on behind it,
+// incomplete; any other error is the last. The connection is in use until
+// the loop ends.
+func (c *Conn) List(ctx context.Context, path string) iter.Seq2[ftp.Entry, error] {
+	return func(yield func(ftp.Entry, error) bool) {
+		if err := c.enter(); err != nil {
+			yield(ftp.Entry{}, err)
+			return
+		}
+		l, err := c.openListing(ctx, path)
+		if err != nil {
+			yield(ftp.Entry{}, err)
+			return
+		}
+		err = l.each(yield)
+		if closeErr := l.d.Close(); err == nil {
+			err = closeErr
+		}
+		if err != nil && err != errStopped {
+			yield(ftp.Entry{}, err)
+		}
+	}
+}
+
+// errStopped: the loop over a listing was left early.
+var errStopped = errors.New("stopped")
+
+// listing is one listing being read.
+type listing struct {
+	d     *Download
+	parse func(line string) (ftp.Entry, error)
+}
+
+// openListing begins a listing. The caller has entered the Conn, and the
+// listing or the error gives it back.
+func (c *Conn) openListing(ctx context.Context, path string) (*listing, error) {
+	if (c.features.Has("MLST") || c.features.Has("MLSD")) && !c.noMLSD {
+		if err := c.askFacts(ctx); err != nil {
+			c.leave()
+			return nil, err
+		}
+		d, err := c.download(ctx, transferKind{verb: "MLSD", arg: path})
+		if err == nil {
+			return &listing{d: d, parse: ftp.ParseFactsLine}, nil
+		}
+		var reply *ReplyError
+		if !errors.As(err, &reply) || reply.Reply.Code != 500 && reply.Reply.Code != 502 {
+			return nil, err
+		}
+		c.noMLSD = true
+		if err := c.enter(); err != nil {
+			return nil, err
+		}
+	}
+	if strings.ContainsAny(path, "*?[]{}~\\\" ") || strings.HasPrefix(path, "-") {
+		return c.listInside(ctx, path)
+	}
+	return c.listPlain(ctx, path)
+}
+
+func (c *Conn) listPlain(ctx context.Context, path string) (*listing, error) {
+	d, err := c.download(ctx, transferKind{verb: "LIST", arg: path})
+	if err != nil {
+		return nil, err
+	}
+	now := time.Now()
+	return &listing{d: d, parse: func(line string) (ftp.Entry, error) {
+		return ftp.ParseListLine(line, now)
+	}}, nil
+}
+
+// listInside lists a folder from within: servers take what follows LIST for
+// options and patterns, and a name with a space in it for two.
+func (c *Conn) listInside(ctx context.Context, path string) (*listing, error) {
+	l, err := func() (*listing, error) {
+		back, err := c.pwd(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := c.expect(ctx, "CWD", path, 2); err != nil {
+			return nil, err
+		}
+		l, err := c.listPlain(ctx, "")
+		if err != nil {
+			if c.enter() == nil {
+				c.expect(ctx, "CWD", back, 2)
+			}
+			return nil, err
+		}
+		l.d.t.after = func() { c.expect(context.WithoutCancel(ctx), "CWD", back, 2) }
+		return l, nil
+	}()
+	if err != nil {
+		c.leave()
+	}
+	return l, err
+}
+
+// askFacts has the server send the facts that are shown and compared (RFC
+// 3659 §7.9), where it does not by itself.
+func (c *Conn) askFacts(ctx context.Context) error {
+	if c.factsAsked {
+		return nil
+	}
+	c.factsAsked = true
+	var facts string
+	missing := false
+	for fact := range strings.SplitSeq(c.features.Param("MLST"), ";") {
+		name, on := strings.CutSuffix(strings.TrimSpace(fact), "*")
+		wanted := false
+		switch strings.ToLower(name) {
+		case "type", "size", "modify", "perm", "unix.mode", "unix.owner", "unix.group", "unix.ownername", "unix.groupname":
+			wanted = true
+		}
+		if name != "" && (on || wanted) {
+			facts += name + ";"
+			missing = missing || !on
+		}
+	}
+	if !missing {
+		return nil
+	}
+	_, err := c.command(ctx, "OPTS", "MLST "+facts)
+	return err
+}
+
+// each yields the entries up to the end of the listing.
+func (l *listing) each(yield func(ftp.Entry, error) bool) error {
+	lines := ftp.NewLineReader(&bounded{r: l.d, left: MaxListing}, maxListLine)
+	for {
+		line, err := lines.ReadLine()
+		var e ftp.Entry
+		switch {
+		case err == io.EOF:
+			return nil
+		case errors.Is(err, ftp.ErrLineEndless):
+			return &UnknownLineError{Err: err}
+		case errors.Is(err, ftp.ErrLineTooLong):
+			err = &UnknownLineError{Err: err}
+		case errors.Is(err, io.ErrUnexpectedEOF):
+			// The last line has no end: the listing stops in its middle.
+			if verdict := l.d.Close(); verdict != nil {
+				return verdict
+			}
+			return &UnknownLineError{Err: err}
+		case err != nil:
+			return err
+		default:
+			e, err = l.entry(string(line))
+		}
+		if err == ftp.ErrNoEntry {
+			continue
+		}
+		if !yield(e, err) {
+			return errStopped
+		}
+	}
+}
+
+// entry reads one line. ErrNoEntry means that there is nothing to show.
+func (l *listing) entry(line string) (ftp.Entry, error) {
+	if strings.TrimSpace(line) == "" {
+		return ftp.Entry{}, ftp.ErrNoEntry
+	}
+	e, err := l.parse(line)
+	switch {
+	case errors.Is(err, ftp.ErrNoEntry):
+		return ftp.Entry{}, ftp.ErrNoEntry
+	case err != nil:
+		return ftp.Entry{}, &UnknownLineError{Line: line, Err: err}
+	case e.Type == ftp.CurrentDir, e.Type == ftp.ParentDir, e.Name == "." && e.Type == ftp.Dir, e.Name == ".." && e.Type == ftp.Dir:
+		return ftp.Entry{}, ftp.ErrNoEntry
+	}
+	return e, checkEntry(e.Name)
+}
+
+// bounded fails where io.LimitReader would pretend an end.
+type bounded struct {
+	r    io.Reader
+	left int64
+}
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, ErrListingTooLong
+	}
+	n, err := b.r.Read(p[:min(int64(len(p)), b.left)])
+	b.left -= int64(n)
+	return n, err
+}
+
+// Stat describes one name: by MLST, else by the listing of its folder.
+func (c *Conn) Stat(ctx context.Context, path string) (ftp.Entry, error) {
+	if err := checkPath(path); err != nil {
+		return ftp.Entry{}, err
+	}
+	if !c.features.Has("MLST") {
+		return c.statByList(ctx, path)
+	}
+	if err := c.enter(); err != nil {
+		return ftp.Entry{}, err
+	}
+	defer c.leave()
+	if err := c.askFacts(ctx); err != nil {
+		return ftp.Entry{}, err
+	}
+	r, err := c.expect(ctx, "MLST", path, 2)
+	if err != nil {
+		return ftp.Entry{}, err
+	}
+	// RFC 3659 §7.2: the one line in the middle, behind one space.
+	if len(r.Lines) < 3 {
+		return ftp.Entry{}, &ProtocolError{Command: "MLST", Err: errSyntax}
+	}
+	e, err := ftp.ParseFactsLine(strings.TrimPrefix(r.Lines[1], " "))
+	if err != nil {
+		return ftp.Entry{}, &ProtocolError{Command: "MLST", Err: err}
+	}
+	if e.Type == ftp.CurrentDir || e.Type == ftp.ParentDir {
+		e.Type = ftp.Dir
+	}
+	// Servers write the whole path or the last component, as they like.
+	e.Name = base(path)
+	return e, nil
+}
+
+// statByList finds a name among its neighbours.
+func (c *Conn) statByList(ctx context.Context, path string) (ftp.Entry, error) {
+	name := base(path)
+	if name == "/" || name == "." || name == ".." {
+		return ftp.Entry{Name: name, Type: ftp.Dir, Size: -1}, nil
+	}
+	folder := strings.TrimSuffix(strings.TrimRight(path, "/"), name)
+	if folder != "/" {
+		folder = strings.TrimRight(folder, "/")
+	}
+	var found *ftp.Entry
+	var gap error
+	for e, err := range c.List(ctx, folder) {
+		var unknown *UnknownLineError
+		var refused *NameError
+		switch {
+		case errors.As(err, &unknown), errors.As(err, &refused):
+			gap = err
+		case err != nil:
+			return ftp.Entry{}, err
+		case e.Name == name:
+			found = &e
+		}
+	}
+	switch {
+	case found == nil && gap != nil:
+		return ftp.Entry{}, fmt.Errorf("%w: %w", &NotFoundError{Name: path}, gap)
+	case found == nil:
+		return ftp.Entry{}, &NotFoundError{Name: path}
+	}
+	if found.Type == ftp.File && !found.Precise {
+		if t, err := c.ModTime(ctx, path); err == nil {
+			found.ModTime, found.Precise = t, true
+		}
+	}
+	return *found, nil
+}
+
+// base is the last component of a server's path.
+func base(path string) string {
+	trimmed := strings.TrimRight(path, "/")
+	if trimmed == "" {
+		return "/"
+	}
+	return trimmed[strings.LastIndexByte(trimmed, '/')+1:]
+}

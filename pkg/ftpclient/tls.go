@@ -1,0 +1,109 @@
+package ftpclient
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"sync"
+
+	"ftps/pkg/layer"
+)
+
+// sessions is the TLS session cache of one control connection. crypto/tls
+// finds sessions by server name, which control and data connections share
+// here, so it needs to hold one. A cache shared among control connections
+// would resume another one's session, and strict servers refuse that.
+type sessions struct {
+	mu     sync.Mutex
+	latest *tls.ClientSessionState
+}
+
+func (s *sessions) Get(string) (*tls.ClientSessionState, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.latest, s.latest != nil
+}
+
+func (s *sessions) Put(_ string, session *tls.ClientSessionState) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.latest = session
+}
+
+// dataSessions resumes what the control connection has and keeps nothing
+// that a data connection brings: its tickets descend from the control's, but
+// servers want the control's own.
+type dataSessions struct{ *sessions }
+
+func (dataSessions) Put(string, *tls.ClientSessionState) {}
+
+// tlsConfigs returns the configurations of the control connection and of its
+// data connections; the second is complete once the control's key is known.
+func tlsConfigs(base *tls.Config, serverName string) (control, data *tls.Config) {
+	if base == nil {
+		base = &tls.Config{}
+	}
+	cache := &sessions{}
+	control = base.Clone()
+	control.ServerName = serverName
+	control.ClientSessionCache = cache
+	if control.MinVersion < tls.VersionTLS12 {
+		control.MinVersion = tls.VersionTLS12
+	}
+	if control.NextProtos == nil {
+		control.NextProtos = []string{"ftp"}
+	}
+	data = control.Clone()
+	data.ClientSessionCache = dataSessions{cache}
+	if base.NextProtos == nil {
+		// "ftp" too, for servers that know that name alone and use one
+		// configuration for both kinds of connection.
+		data.NextProtos = []string{"ftp-data", "ftp"}
+	}
+	return control, data
+}
+
+// sameKey makes a VerifyConnection that wants the key of the control
+// connection, which the caller's own rule has accepted. VerifyConnection
+// runs on resumed connections as well; VerifyPeerCertificate would not.
+func sameKey(control tls.ConnectionState) func(tls.ConnectionState) error {
+	var key []byte
+	if len(control.PeerCertificates) > 0 {
+		key = control.PeerCertificates[0].RawSubjectPublicKeyInfo
+	}
+	return func(cs tls.ConnectionState) error {
+		if len(cs.PeerCertificates) == 0 || !bytes.Equal(cs.PeerCertificates[0].RawSubjectPublicKeyInfo, key) {
+			return ErrOtherKey
+		}
+		return nil
+	}
+}
+
+// secure puts TLS on the control connection.
+func (c *Conn) secure(ctx context.Context) error {
+	serverName := c.cfg.ServerName
+	if serverName == "" {
+		serverName, _, _ = net.SplitHostPort(c.cfg.Address)
+	}
+	control, data := tlsConfigs(c.cfg.TLS, serverName)
+	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
+	defer cancel()
+	tc := tls.Client(layer.StrictEOF(c.raw), control)
+	if err := tc.HandshakeContext(ctx); err != nil {
+		return handshakeError(ctx, false, err)
+	}
+	data.VerifyConnection = sameKey(tc.ConnectionState())
+	data.VerifyPeerCertificate = nil
+	c.control, c.wire, c.dataTLS = tc, tc, data
+	c.newLines()
+	return nil
+}
+
+func handshakeError(ctx context.Context, data bool, err error) error {
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return ctx.Err()
+	}
+	return &TLSError{Data: data, Err: err}
+}
