@@ -34,7 +34,7 @@ var usersRows = []Row{
 		"no se puede escribir %s: %s\nel archivo está como antes"},
 	{"users.file.owner", 0,
 		"cannot keep the owner of %s\nrun the command as the owner of the file, or as root; nothing was changed",
-		"no se puede conservar el dueño de %s\nejecute la orden como dueño del archivo o como root; no se cambió nada"},
+		"no se puede conservar el dueño de %s\nejecute el comando como dueño del archivo o como root; no se cambió nada"},
 	{"users.file.changed", 0,
 		"%s was changed by another program at the same moment\nnothing was written; try again",
 		"otro programa cambió %s en el mismo momento\nno se escribió nada; inténtelo de nuevo"},
