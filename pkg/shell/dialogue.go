@@ -1,0 +1,139 @@
+package shell
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+
+	"ftps/pkg/ftp"
+)
+
+// Dialogue shows a person what the server says. Its Reply and Trace are the
+// hooks of an ftpclient.Config, from before the connection is made.
+//
+// One command of the shell is several of FTP. What is shown is what answers
+// the person: that a transfer begins and how it ended, not how its data
+// connection was arranged. Verbose shows all of it.
+type Dialogue struct {
+	mu      sync.Mutex
+	out     io.Writer
+	colour  bool
+	verbose bool
+	json    io.Writer // where replies go as objects, or nil
+	hushed  int
+	verb    string
+	shown   ftp.Reply // the last refusal that was shown
+}
+
+// NewDialogue returns one that writes to out.
+func NewDialogue(out io.Writer, colour, verbose bool) *Dialogue {
+	return &Dialogue{out: out, colour: colour, verbose: verbose}
+}
+
+// answers are the verbs whose replies answer a person. The greeting answers
+// none.
+var answers = []string{
+	"", "USER", "PASS", "CWD", "CDUP", "MKD", "RMD", "DELE", "RNTO",
+	"RETR", "STOR", "APPE", "LIST", "NLST", "MLSD", "QUIT",
+}
+
+// Trace notes which command the next replies belong to, and shows the line
+// when verbose. Passwords arrive masked.
+func (d *Dialogue) Trace(sent bool, line string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !sent {
+		return // Reply shows it
+	}
+	verb, _, _ := strings.Cut(line, " ")
+	d.verb = strings.ToUpper(strings.TrimSpace(verb))
+	if d.verbose {
+		fmt.Fprintf(d.out, "> %s\n", ftp.Sanitise(strings.TrimRight(line, "\r\n")))
+	}
+}
+
+// Reply shows a reply, if it is one for a person.
+func (d *Dialogue) Reply(r ftp.Reply) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.verbose || r.Code == 421 || d.hushed == 0 && slices.Contains(answers, d.verb) {
+		d.show(r)
+	}
+}
+
+func (d *Dialogue) show(r ftp.Reply) {
+	if r.Code >= 400 {
+		d.shown = r
+	}
+	if d.json != nil {
+		writeJSON(d.json, struct {
+			Event string `json:"event"`
+			Code  int    `json:"code"`
+			Text  string `json:"text"`
+		}{"reply", r.Code, replyText(r)})
+		if !d.verbose {
+			return
+		}
+	}
+	_, _ = io.WriteString(d.out, formatReply(r.Code, r.Lines, d.colour))
+}
+
+// refused shows a refusal that has not been shown yet.
+func (d *Dialogue) refused(r ftp.Reply) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.shown.Code == r.Code && slices.Equal(d.shown.Lines, r.Lines) {
+		return
+	}
+	d.show(r)
+}
+
+// answered shows a reply that is a command's result. Verbose has shown it.
+func (d *Dialogue) answered(r ftp.Reply) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.verbose && d.hushed == 0 {
+		d.show(r)
+	}
+}
+
+// hush keeps replies back until the returned function is called.
+func (d *Dialogue) hush() (speak func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.hushed++
+	return func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.hushed--
+	}
+}
+
+// begin starts a command of the shell. Its replies go to objects as well, if
+// it has no result of its own to put there.
+func (d *Dialogue) begin(objects io.Writer) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.shown, d.json = ftp.Reply{}, objects
+}
+
+// replyText joins a reply's lines, without the dash that our own server puts
+// before them.
+func replyText(r ftp.Reply) string {
+	lines := make([]string, len(r.Lines))
+	for i, line := range r.Lines {
+		lines[i] = strings.TrimPrefix(strings.TrimSpace(line), "- ")
+	}
+	return strings.Join(lines, "\n")
+}
+
+// writeJSON writes one object and a line end. Names that are not UTF-8 lose
+// their bad bytes; that is what JSON can hold.
+func writeJSON(w io.Writer, v any) {
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	_ = encoder.Encode(v)
+}

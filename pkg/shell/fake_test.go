@@ -1,0 +1,242 @@
+package shell
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"io"
+	"iter"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"ftps/pkg/catalog"
+	"ftps/pkg/ftp"
+	"ftps/pkg/ftpclient"
+)
+
+// server is a Server without a network: a tree in memory, which answers
+// through a Dialogue as a connection would.
+type server struct {
+	dialogue *Dialogue
+	cwd      string
+	tree     map[string]ftp.Entry // by rooted path
+	bad      []error              // yielded by every listing
+	listed   int
+	quoted   []string
+	lost     bool
+	left     bool
+	block    chan struct{} // a listing waits for it, or for its context
+}
+
+func newServer() *server {
+	f := &server{cwd: "/", tree: map[string]ftp.Entry{}}
+	f.add("/", ftp.Dir, 0)
+	f.add("/docs", ftp.Dir, 0)
+	f.add("/docs/notes.txt", ftp.File, 12)
+	f.add("/hello.txt", ftp.File, 5)
+	return f
+}
+
+func (f *server) add(p string, t ftp.EntryType, size int64) {
+	f.tree[p] = ftp.Entry{Name: path.Base(p), Type: t, Size: size, ModTime: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+}
+
+func (f *server) abs(p string) string {
+	if !path.IsAbs(p) {
+		p = path.Join(f.cwd, p)
+	}
+	return path.Clean(p)
+}
+
+func (f *server) say(line string, code int, text ...string) error {
+	verb, _, _ := strings.Cut(line, " ")
+	r := ftp.Reply{Code: code, Lines: text}
+	f.dialogue.Trace(true, line)
+	f.dialogue.Reply(r)
+	if code >= 400 {
+		return &ftpclient.ReplyError{Command: verb, Reply: r}
+	}
+	return nil
+}
+
+func (f *server) Cwd(_ context.Context, p string) error {
+	if p == ".." && f.cwd == "/" {
+		return f.say("CWD ..", 550, "- Acceso denegado")
+	}
+	e, ok := f.tree[f.abs(p)]
+	switch {
+	case !ok:
+		return f.say("CWD "+p, 550, "- No existe")
+	case e.Type != ftp.Dir:
+		return f.say("CWD "+p, 550, "- No es directorio")
+	}
+	f.cwd = f.abs(p)
+	return f.say("CWD "+p, 250, "- Directorio cambiado correctamente")
+}
+
+func (f *server) Pwd(context.Context) (string, error) {
+	return f.cwd, f.say("PWD", 257, ftp.QuotePath(f.cwd))
+}
+
+func (f *server) Mkdir(_ context.Context, p string) error {
+	f.add(f.abs(p), ftp.Dir, 0)
+	return f.say("MKD "+p, 257, "made")
+}
+
+func (f *server) Rmdir(ctx context.Context, p string) error { return f.remove("RMD", p) }
+
+func (f *server) Delete(ctx context.Context, p string) error { return f.remove("DELE", p) }
+
+func (f *server) remove(verb, p string) error {
+	if _, ok := f.tree[f.abs(p)]; !ok {
+		return f.say(verb+" "+p, 550, "Not found")
+	}
+	delete(f.tree, f.abs(p))
+	return f.say(verb+" "+p, 250, "removed")
+}
+
+func (f *server) Rename(_ context.Context, from, to string) error {
+	e, ok := f.tree[f.abs(from)]
+	if !ok {
+		return f.say("RNFR "+from, 550, "Not found")
+	}
+	delete(f.tree, f.abs(from))
+	f.add(f.abs(to), e.Type, e.Size)
+	return f.say("RNTO "+to, 250, "renamed")
+}
+
+func (f *server) List(ctx context.Context, folder string) iter.Seq2[ftp.Entry, error] {
+	return func(yield func(ftp.Entry, error) bool) {
+		f.listed++
+		if f.block != nil {
+			select {
+			case <-f.block:
+			case <-ctx.Done():
+				yield(ftp.Entry{}, ctx.Err())
+				return
+			}
+		}
+		at := f.abs(folder)
+		e, ok := f.tree[at]
+		if !ok || e.Type != ftp.Dir {
+			yield(ftp.Entry{}, f.say("MLSD "+folder, 501, "not a folder"))
+			return
+		}
+		_ = f.say("MLSD "+folder, 150, "- Preparado para recibir datos")
+		for p, e := range f.tree {
+			if p != "/" && path.Dir(p) == at && !yield(e, nil) {
+				return
+			}
+		}
+		for _, err := range f.bad {
+			if !yield(ftp.Entry{}, err) {
+				return
+			}
+		}
+		_ = f.say("MLSD "+folder, 226, "- Transferencia completada")
+	}
+}
+
+func (f *server) Stat(_ context.Context, p string) (ftp.Entry, error) {
+	e, ok := f.tree[f.abs(p)]
+	if !ok {
+		return e, f.say("MLST "+p, 550, "Not found")
+	}
+	return e, nil
+}
+
+func (f *server) Quote(_ context.Context, line string) (ftp.Reply, error) {
+	f.quoted = append(f.quoted, line)
+	code := 200
+	if strings.HasPrefix(strings.ToUpper(line), "NO") {
+		code = 500
+	}
+	_ = f.say(line, code, "said "+line)
+	return ftp.Reply{Code: code, Lines: []string{"said " + line}}, nil
+}
+
+func (f *server) Quit(context.Context) error {
+	f.left = true
+	return f.say("QUIT", 221, "- Cerrando conexión")
+}
+
+func (f *server) TLS() tls.ConnectionState {
+	return tls.ConnectionState{Version: tls.VersionTLS13, CipherSuite: tls.TLS_AES_128_GCM_SHA256}
+}
+
+func (f *server) Usable() bool { return !f.lost && !f.left }
+
+// mover is a Files that notes what it was asked for.
+type mover struct {
+	got, put []Move
+	play     func(w Watcher)
+	err      error
+}
+
+func (m *mover) Get(_ context.Context, move Move, w Watcher) error {
+	m.got = append(m.got, move)
+	if m.play != nil {
+		m.play(w)
+	}
+	return m.err
+}
+
+func (m *mover) Put(_ context.Context, move Move, w Watcher) error {
+	m.put = append(m.put, move)
+	if m.play != nil {
+		m.play(w)
+	}
+	return m.err
+}
+
+func (m *mover) Cat(_ context.Context, name string, out io.Writer) error {
+	_, err := io.WriteString(out, "content of "+name+"\n")
+	return err
+}
+
+// stage is a session on a fake server, with its output.
+type stage struct {
+	*Session
+	server   *server
+	mover    *mover
+	out, err bytes.Buffer
+}
+
+func newStage(t *testing.T, change ...func(*Options)) *stage {
+	t.Helper()
+	st := &stage{server: newServer(), mover: &mover{}}
+	o := Options{
+		Lang: catalog.English, Server: st.server, Files: st.mover,
+		Out: &st.out, Err: &st.err, Folder: t.TempDir(), Host: "host", User: "diego",
+	}
+	for _, c := range change {
+		c(&o)
+	}
+	if o.Dialogue == nil {
+		o.Dialogue = NewDialogue(&st.err, o.ColourErr, false)
+	}
+	st.server.dialogue = o.Dialogue
+	var err error
+	if st.Session, err = New(o); err != nil {
+		t.Fatal(err)
+	}
+	return st
+}
+
+// run plays lines and returns what they wrote to the two streams.
+func (st *stage) run(t *testing.T, script string) (out, errs string, err error) {
+	t.Helper()
+	st.out.Reset()
+	st.err.Reset()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	err = st.Script(ctx, strings.NewReader(script))
+	return st.out.String(), st.err.String(), err
+}
+
+func lines(s string) []string {
+	return slices.Collect(strings.SplitSeq(strings.TrimRight(s, "\n"), "\n"))
+}

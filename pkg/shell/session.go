@@ -1,0 +1,326 @@
+// Package shell is the interactive client: a table of commands, each a few
+// steps of packages ftpclient and mirror, and around it words, help,
+// completion, history, colour and progress.
+//
+// It is not a library for transfers; begin with ftpclient for that. A
+// [Session] runs lines against a [Server] and writes to io.Writers: results
+// to Out, all the rest to Err. Only [Session.Interact] needs a [Terminal].
+package shell
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+
+	"ftps/pkg/catalog"
+	"ftps/pkg/fault"
+	"ftps/pkg/ftp"
+	"ftps/pkg/ftpclient"
+)
+
+// Server is a connection after login; *ftpclient.Conn is one.
+type Server interface {
+	Cwd(ctx context.Context, path string) error
+	Pwd(ctx context.Context) (string, error)
+	Mkdir(ctx context.Context, path string) error
+	Rmdir(ctx context.Context, path string) error
+	Delete(ctx context.Context, path string) error
+	Rename(ctx context.Context, from, to string) error
+	List(ctx context.Context, path string) iter.Seq2[ftp.Entry, error]
+	Stat(ctx context.Context, path string) (ftp.Entry, error)
+	Quote(ctx context.Context, line string) (ftp.Reply, error)
+	Quit(ctx context.Context) error
+	TLS() tls.ConnectionState
+	Usable() bool
+}
+
+//var _ Server = (*ftpclient.Conn)(nil)
+
+// Options are what a session works with.
+type Options struct {
+	Lang     catalog.Lang
+	Server   Server
+	Files    Files
+	Dialogue *Dialogue // nil: replies are not shown
+
+	Out, Err             io.Writer
+	ColourOut, ColourErr bool
+	JSON                 bool // objects, one a line, on Out
+
+	Host, User string // for status and messages
+	Folder     string // the local folder to begin in; "" is the process's
+	Home       string // what lcd without an operand goes to
+
+	// Progress is the terminal on which transfers draw a bar; without it
+	// they tell a line a file, and nothing when Quiet.
+	Progress *os.File
+	Quiet    bool
+}
+
+// Session is one person's, or one script's, work on a server. One goroutine
+// uses it.
+type Session struct {
+	Options
+	commands  []command
+	colourOut bool
+	local     string
+	listings  map[string][]ftp.Entry // for completion, until something changes
+	history   *history
+	left      bool // quit was said
+}
+
+// New returns a session.
+func New(o Options) (*Session, error) {
+	if o.Dialogue == nil {
+		o.Dialogue = NewDialogue(io.Discard, false, false)
+	}
+	folder, err := filepath.Abs(o.Folder)
+	if err != nil {
+		return nil, err
+	}
+	return &Session{
+		Options: o, commands: table(), colourOut: o.ColourOut && !o.JSON, local: folder,
+		listings: make(map[string][]ftp.Entry),
+	}, nil
+}
+
+func (s *Session) text(key string, args ...any) string { return catalog.Text(s.Lang, key, args...) }
+
+// Command runs one command from its words, as a command line gives them. An
+// error has been told when Command returns.
+func (s *Session) Command(ctx context.Context, words []string) error {
+	return s.tell(s.command(ctx, words))
+}
+
+// Script runs lines until the first failure. "-" before a command goes on
+// after its failure; "@" keeps back what it would tell. Lines that begin
+// with "#" say nothing. An error has been told when Script returns.
+func (s *Session) Script(ctx context.Context, r io.Reader) error {
+	lines := bufio.NewScanner(r)
+	for !s.left && lines.Scan() {
+		line := strings.TrimSpace(lines.Text())
+		if strings.HasPrefix(line, "#") {
+			continue
+		}
+		if err := s.Line(ctx, line); err != nil {
+			return err
+		}
+	}
+	return s.tell(lines.Err())
+}
+
+// Line runs the commands of one line, as [Session.Script] does.
+func (s *Session) Line(ctx context.Context, line string) error {
+	commands, err := split(line)
+	if err != nil {
+		return s.tell(&misuse{fault.New("shell.quote.open")})
+	}
+	for _, words := range commands {
+		if len(words) == 0 || s.left {
+			continue
+		}
+		texts := texts(words)
+		rest := strings.TrimLeft(texts[0], "-@")
+		marks := texts[0][:len(texts[0])-len(rest)]
+		texts[0] = rest
+		if rest == "" { // "- ls"
+			if texts = texts[1:]; len(texts) == 0 {
+				continue
+			}
+		}
+		err := s.marked(ctx, marks, texts)
+		if err == nil {
+			continue
+		}
+		goOn := strings.Contains(marks, "-") && ctx.Err() == nil && s.Server.Usable() &&
+			ftpclient.Class(err) != ftpclient.Interrupted
+		if !goOn {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Session) marked(ctx context.Context, marks string, words []string) error {
+	if !strings.Contains(marks, "@") {
+		return s.tell(s.command(ctx, words))
+	}
+	defer s.Dialogue.hush()()
+	quiet, errs := s.Quiet, s.Err
+	defer func() { s.Quiet, s.Err = quiet, errs }()
+	s.Quiet = true
+	if strings.Contains(marks, "-") {
+		s.Err = io.Discard // neither its success nor its failure matters
+		return s.command(ctx, words)
+	}
+	return s.tell(s.command(ctx, words))
+}
+
+// command finds the row and runs it.
+func (s *Session) command(ctx context.Context, words []string) error {
+	row, ok := s.find(words[0])
+	if !ok {
+		return s.unknown(words[0])
+	}
+	if len(words) == 2 && words[1] == "--help" && !row.raw {
+		s.helpOn(s.Out, row)
+		return nil
+	}
+	args, err := row.parse(words[1:])
+	if err != nil {
+		return &usage{err, s.synopsis(row)}
+	}
+	var objects io.Writer
+	if s.JSON && !row.objects {
+		objects = s.Out
+	}
+	s.Dialogue.begin(objects)
+	return row.run(ctx, s, args, s.Out)
+}
+
+// usage is a misuse of a known command.
+type usage struct {
+	error
+	synopsis string
+}
+
+func (u *usage) Unwrap() error { return u.error }
+
+// tell shows an error and returns it. A reply of the server speaks for
+// itself, and has mostly been shown already.
+func (s *Session) tell(err error) error {
+	if err == nil {
+		return nil
+	}
+	class := ftpclient.Class(err)
+	message := catalog.Explain(s.Lang, err)
+	var misused *usage
+	if errors.As(err, &misused) {
+		message = catalog.Explain(s.Lang, misused.error) + "\n" + s.text("shell.usage", misused.synopsis)
+	}
+	var reply *ftpclient.ReplyError
+	isReply := errors.As(err, &reply)
+	if s.JSON {
+		first, hint, _ := strings.Cut(message, "\n")
+		object := struct {
+			Event   string `json:"event"`
+			Exit    int    `json:"exit"`
+			Code    int    `json:"code,omitempty"`
+			Message string `json:"message"`
+			Hint    string `json:"hint,omitempty"`
+		}{Event: "error", Exit: int(class), Message: first, Hint: hint}
+		if isReply {
+			object.Code = reply.Reply.Code
+		}
+		writeJSON(s.Out, object)
+	}
+	switch {
+	case class == ftpclient.Interrupted:
+		fmt.Fprintln(s.Err, "ftps: "+s.text("shell.interrupted"))
+	case isReply:
+		s.Dialogue.refused(reply.Reply)
+	default:
+		fmt.Fprintln(s.Err, "ftps: "+message)
+	}
+	return err
+}
+
+// Interact reads lines from the terminal until the person leaves or the
+// connection is lost. Ctrl-C clears the line being typed; while a command
+// runs it ends that command only.
+func (s *Session) Interact(ctx context.Context, t *Terminal, historyPath string) error {
+	// A signal while nothing runs must not leave the terminal in raw mode.
+	interrupts := make(chan os.Signal, 1)
+	signal.Notify(interrupts, os.Interrupt)
+	defer signal.Stop(interrupts)
+
+	s.history = openHistory(historyPath)
+	complete := &completer{session: s, above: t.above, width: t.Width}
+	if err := t.start(complete, s.history.lines); err != nil {
+		return s.tell(err)
+	}
+	defer t.Close()
+
+	for !s.left {
+		line, err := t.readLine(ctx, "ftp> ")
+		switch {
+		case errors.Is(err, ErrNoAnswer):
+			continue
+		case errors.Is(err, io.EOF):
+			_ = s.interruptible(ctx, func(ctx context.Context) error { return s.Command(ctx, []string{"quit"}) })
+			return nil
+		case err != nil:
+			return err
+		case strings.TrimSpace(line) == "":
+			continue
+		}
+		if s.history.add(line) {
+			t.remember(strings.TrimSpace(line))
+		} else {
+			t.remember("")
+		}
+		err = s.interruptible(ctx, func(ctx context.Context) error { return s.Line(ctx, line) })
+		if !s.left && !s.Server.Usable() {
+			fmt.Fprintln(s.Err, "ftps: "+s.text("shell.lost", s.Host))
+			if err == nil {
+				err = ftpclient.ErrClosed
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// interruptible runs f with a context that Ctrl-C ends.
+func (s *Session) interruptible(ctx context.Context, f func(context.Context) error) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt)
+	defer stop()
+	return f(ctx)
+}
+
+// localPath returns a local name as the process must open it.
+func (s *Session) localPath(name string) string {
+	if name == "~" || strings.HasPrefix(name, "~"+string(filepath.Separator)) {
+		if s.Home != "" {
+			name = s.Home + name[1:]
+		}
+	}
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(s.local, name)
+}
+
+// listing returns a folder's entries from memory, or asks the server without
+// showing that it does.
+func (s *Session) listing(ctx context.Context, folder string) ([]ftp.Entry, error) {
+	if entries, ok := s.listings[folder]; ok {
+		return entries, nil
+	}
+	defer s.Dialogue.hush()()
+	var entries []ftp.Entry
+	for e, err := range s.Server.List(ctx, folder) {
+		var line *ftpclient.UnknownLineError
+		var name *ftpclient.NameError
+		switch {
+		case errors.As(err, &line), errors.As(err, &name):
+		case err != nil:
+			return nil, err
+		default:
+			entries = append(entries, e)
+		}
+	}
+	s.listings[folder] = entries
+	return entries, nil
+}
+
+// changed forgets what is known of the server's folders.
+func (s *Session) changed() { clear(s.listings) }

@@ -1,0 +1,180 @@
+package shell
+
+import (
+	"context"
+	"io"
+	"slices"
+	"strings"
+
+	"ftps/pkg/catalog"
+	"ftps/pkg/fault"
+	"ftps/pkg/ftp"
+	"ftps/pkg/ftpclient"
+)
+
+// command is one row of the table: all that help, completion and the check
+// of arguments need to know, and what to run.
+type command struct {
+	names    []string // the first is the one help is filed under
+	options  []option
+	operands []kind // the last one stands for all that follow
+	min, max int    // how many operands; max < 0 is any number
+	raw      bool   // every word is an operand, also with a dash before it
+	objects  bool   // with --json it writes objects of its own, not replies
+	run      func(ctx context.Context, s *Session, args arguments, out io.Writer) error
+}
+
+// option is a switch of a command: "-r", or "--json" without a letter.
+type option struct {
+	letter byte
+	long   string
+}
+
+func (o option) String() string {
+	if o.letter != 0 {
+		return "-" + string(o.letter)
+	}
+	return "--" + o.long
+}
+
+// key names the option's row in the catalogue.
+func (o option) key() string {
+	if o.letter != 0 {
+		return string(o.letter)
+	}
+	return o.long
+}
+
+// arguments are what was typed behind a command's name.
+type arguments struct {
+	operands []string
+	options  []option
+}
+
+func (a arguments) has(name string) bool {
+	return slices.ContainsFunc(a.options, func(o option) bool { return o.key() == name })
+}
+
+// operand returns the nth operand, or a default.
+func (a arguments) operand(n int, otherwise string) string {
+	if n < len(a.operands) {
+		return a.operands[n]
+	}
+	return otherwise
+}
+
+// table returns the shell's commands, in the order in which help shows them.
+// It is a function because help reads the table that it is a row of.
+func table() []command {
+	all := []option{{letter: 'r'}, {letter: 'c'}}
+	one := func(operands ...kind) []kind { return operands }
+	return []command{
+		{names: []string{"ls", "listar"}, options: []option{{letter: 'l'}, {letter: 'a'}, {long: "json"}},
+			operands: one(remote), max: 1, objects: true, run: runLs},
+		{names: []string{"cd"}, operands: one(remoteFolder), min: 1, max: 1, run: runCd},
+		{names: []string{"pwd"}, objects: true, run: runPwd},
+		{names: []string{"get", "descargar"}, options: all, operands: one(remote, local), min: 1, max: 2, objects: true, run: runGet},
+		{names: []string{"put", "subir"}, options: all, operands: one(local, remote), min: 1, max: 2, objects: true, run: runPut},
+		{names: []string{"cat"}, operands: one(remote), min: 1, max: -1, objects: true, run: runCat},
+		{names: []string{"mkdir"}, operands: one(remoteFolder), min: 1, max: -1, run: runMkdir},
+		{names: []string{"rmdir"}, operands: one(remoteFolder), min: 1, max: -1, run: runRmdir},
+		{names: []string{"rm"}, operands: one(remote), min: 1, max: -1, run: runRm},
+		{names: []string{"mv"}, operands: one(remote), min: 2, max: 2, run: runMv},
+		{names: []string{"stat"}, options: []option{{long: "json"}}, operands: one(remote), min: 1, max: -1, objects: true, run: runStat},
+		{names: []string{"lcd"}, operands: one(localFolder), max: 1, run: runLcd},
+		{names: []string{"lpwd"}, run: runLpwd},
+		{names: []string{"lls"}, operands: one(localFolder), max: 1, run: runLls},
+		{names: []string{"quote"}, min: 1, max: -1, raw: true, run: runQuote},
+		{names: []string{"status"}, run: runStatus},
+		{names: []string{"history"}, run: runHistory},
+		{names: []string{"help", "ayuda"}, operands: one(commandName), max: 1, run: runHelp},
+		{names: []string{"quit", "salir", "exit", "bye"}, run: runQuit},
+	}
+}
+
+// find returns the row of a name, in any case of letters.
+func (s *Session) find(name string) (*command, bool) {
+	name = strings.ToLower(name)
+	for i := range s.commands {
+		if slices.Contains(s.commands[i].names, name) {
+			return &s.commands[i], true
+		}
+	}
+	return nil, false
+}
+
+// parse sorts a command's words into options and operands. Options may stand
+// anywhere before "--".
+func (c *command) parse(words []string) (arguments, error) {
+	var args arguments
+	if c.raw {
+		args.operands = words
+		return args, c.count(args)
+	}
+	for i, w := range words {
+		switch {
+		case w == "--":
+			args.operands = append(args.operands, words[i+1:]...)
+			return args, c.count(args)
+		case strings.HasPrefix(w, "--"):
+			o := option{long: w[2:]}
+			if !slices.Contains(c.options, o) {
+				return args, c.misuse("shell.option.unknown", ftp.Sanitise(w), c.names[0])
+			}
+			args.options = append(args.options, o)
+		case len(w) > 1 && w[0] == '-':
+			for _, letter := range []byte(w[1:]) {
+				o := option{letter: letter}
+				if !slices.Contains(c.options, o) {
+					return args, c.misuse("shell.option.unknown", ftp.Sanitise("-"+string(rune(letter))), c.names[0])
+				}
+				args.options = append(args.options, o)
+			}
+		default:
+			args.operands = append(args.operands, w)
+		}
+	}
+	return args, c.count(args)
+}
+
+func (c *command) count(args arguments) error {
+	switch n := len(args.operands); {
+	case n < c.min:
+		return c.misuse("shell.args.missing", c.names[0])
+	case c.max >= 0 && n > c.max:
+		return c.misuse("shell.args.extra", ftp.Sanitise(args.operands[c.max]), c.names[0])
+	}
+	return nil
+}
+
+// misuse is an error in what was typed.
+type misuse struct{ error }
+
+func (m *misuse) Unwrap() error { return m.error }
+
+// Class implements ftpclient.Classified.
+func (*misuse) Class() ftpclient.ClassCode { return ftpclient.Usage }
+
+func (c *command) misuse(key string, args ...any) error {
+	return &misuse{fault.New(key, args...)}
+}
+
+func (s *Session) unknown(name string) error {
+	var names []string
+	for _, c := range s.commands {
+		names = append(names, c.names...)
+	}
+	if near := nearest(strings.ToLower(name), names); near != "" {
+		return &misuse{fault.New("shell.command.near", ftp.Sanitise(name), near)}
+	}
+	return &misuse{fault.New("shell.command.unknown", ftp.Sanitise(name))}
+}
+
+// synopsis returns "get [-r] [-c] REMOTE [LOCAL]".
+func (s *Session) synopsis(c *command) string {
+	line := strings.Join(c.names, " | ")
+	if operands := catalog.Text(s.Lang, "shell.args."+c.names[0]); operands != "" {
+		line += " " + operands
+	}
+	return line
+}

@@ -1,0 +1,254 @@
+package shell
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/chzyer/readline"
+	"golang.org/x/term"
+)
+
+// ErrNoAnswer is returned where a question was left with Ctrl-C or Ctrl-D.
+var ErrNoAnswer = errors.New("shell: no answer")
+
+// Terminal is where a person sits. Everything that is asked of them goes
+// through one Terminal: there can be one reader of the keyboard only.
+//
+// Before the shell starts, questions are read a line at a time in the
+// terminal's own mode; then the line editor takes over.
+type Terminal struct {
+	in, out *os.File
+	editor  *readline.Instance // nil before start
+	stdin   *readline.CancelableStdin
+	resized chan os.Signal
+}
+
+// NewTerminal returns the terminal of a process; both files must be one.
+func NewTerminal(in, out *os.File) *Terminal {
+	return &Terminal{in: in, out: out}
+}
+
+// IsTerminal reports whether f is a terminal.
+func IsTerminal(f *os.File) bool { return f != nil && term.IsTerminal(int(f.Fd())) }
+
+// Width returns the number of columns. Below 20 the line editor's arithmetic
+// fails (at 5, the length of the prompt, it never ends), so less is never
+// told to it.
+func (t *Terminal) Width() int {
+	return terminalWidth(t.out)
+}
+
+func terminalWidth(f *os.File) int {
+	width, _, err := term.GetSize(int(f.Fd()))
+	if err != nil || width <= 0 {
+		return 80
+	}
+	return max(width, 20)
+}
+
+// Ask shows a question and reads one line.
+func (t *Terminal) Ask(ctx context.Context, question string) (string, error) {
+	if t.editor != nil {
+		return t.readLine(ctx, question)
+	}
+	return t.ask(ctx, question, t.cookedLine)
+}
+
+// AskSecret shows a question and reads one line that is not shown.
+func (t *Terminal) AskSecret(ctx context.Context, question string) (string, error) {
+	// The echo is switched off by the read itself; a person who leaves with
+	// Ctrl-C must find it switched on again.
+	state, err := term.GetState(int(t.in.Fd()))
+	if err != nil {
+		return "", err
+	}
+	answer, err := t.ask(ctx, question, func() (string, error) {
+		secret, err := term.ReadPassword(int(t.in.Fd()))
+		return string(secret), err
+	})
+	_ = term.Restore(int(t.in.Fd()), state)
+	_, _ = io.WriteString(t.out, "\n")
+	return answer, err
+}
+
+func (t *Terminal) ask(ctx context.Context, question string, read func() (string, error)) (string, error) {
+	if _, err := io.WriteString(t.out, question); err != nil {
+		return "", err
+	}
+	type answer struct {
+		line string
+		err  error
+	}
+	// A read from a terminal cannot be called off. When ctx ends first the
+	// program is about to end too, and the reader with it.
+	got := make(chan answer, 1)
+	go func() {
+		line, err := read()
+		got <- answer{line, err}
+	}()
+	select {
+	case a := <-got:
+		if errors.Is(a.err, io.EOF) {
+			return "", ErrNoAnswer
+		}
+		return a.line, a.err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+}
+
+// cookedLine reads up to the line's end, a byte at a time: what follows
+// belongs to whoever reads next.
+func (t *Terminal) cookedLine() (string, error) {
+	var line []byte
+	one := make([]byte, 1)
+	for {
+		n, err := t.in.Read(one)
+		if n == 1 {
+			if one[0] == '\n' {
+				return strings.TrimSuffix(string(line), "\r"), nil
+			}
+			line = append(line, one[0])
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+}
+
+// start hands the keyboard to the line editor.
+func (t *Terminal) start(complete readline.AutoCompleter, history []string) error {
+	fd := int(t.in.Fd())
+	var cooked *readline.State
+	raw := func() (err error) {
+		cooked, err = readline.MakeRaw(fd)
+		return err
+	}
+	exitRaw := func() error {
+		if cooked == nil {
+			return nil
+		}
+		return readline.Restore(fd, cooked)
+	}
+	t.stdin = readline.NewCancelableStdin(t.in)
+	editor, err := readline.NewEx(&readline.Config{
+		Stdin:        t.stdin,
+		Stdout:       t.out,
+		Stderr:       t.out,
+		AutoComplete: complete,
+		// The history file is ours: the editor would make it readable for
+		// everyone, and would save every line.
+		DisableAutoSaveHistory: true,
+		FuncGetWidth:           t.Width,
+		FuncIsTerminal:         func() bool { return true },
+		FuncMakeRaw:            raw,
+		FuncExitRaw:            exitRaw,
+		FuncOnWidthChanged:     t.watchWidth,
+		FuncFilterInputRune: func(r rune) (rune, bool) {
+			if r == readline.CharCtrlZ {
+				_ = exitRaw()
+				suspend()
+				_ = raw()
+				t.editor.Refresh()
+			}
+			return filterRune(r), true
+		},
+	})
+	if err != nil {
+		return err
+	}
+	t.editor = editor
+	for _, line := range history {
+		_ = editor.SaveHistory(line)
+	}
+	if len(history) == 0 {
+		// With no line at all, leaving a search crashes the editor.
+		_ = editor.SaveHistory("")
+	}
+	return nil
+}
+
+// filterRune lets through what the editor knows. The rest, of which it would
+// put control characters into the line, becomes a bell, which it ignores: to
+// swallow a key outright would leave it reading beside the next command.
+func filterRune(r rune) rune {
+	const known = "\x01\x02\x03\x04\x05\x06\x07\x08\t\n\x0b\x0c\r\x0e\x10\x12\x13\x14\x15\x17\x19\x7f"
+	switch {
+	case r == 0, r >= ' ' && plain(string(r)), strings.ContainsRune(known, r):
+		return r
+	case r <= readline.MetaBackward && r >= readline.MetaBackspace:
+		return r
+	}
+	return readline.CharBell
+}
+
+// suspend stops the foreground job, as the terminal itself does outside the
+// line editor, and returns when it goes on. The editor's own way would stop
+// the parent alone and then guess when it was woken.
+func suspend() {
+	woken := make(chan os.Signal, 1)
+	signal.Notify(woken, syscall.SIGCONT)
+	defer signal.Stop(woken)
+	if syscall.Kill(0, syscall.SIGTSTP) != nil {
+		return
+	}
+	select {
+	case <-woken:
+	case <-time.After(200 * time.Millisecond): // nobody to wake us: it was ignored
+	}
+}
+
+func (t *Terminal) watchWidth(changed func()) {
+	t.resized = make(chan os.Signal, 1)
+	signal.Notify(t.resized, syscall.SIGWINCH)
+	go func(resized chan os.Signal) {
+		for range resized {
+			changed()
+		}
+	}(t.resized)
+}
+
+// readLine reads a line with the editor. Ctrl-C gives errInterrupted, and
+// Ctrl-D on an empty line io.EOF.
+func (t *Terminal) readLine(ctx context.Context, prompt string) (string, error) {
+	stop := context.AfterFunc(ctx, func() { _ = t.stdin.Close() })
+	defer stop()
+	t.editor.SetPrompt(prompt)
+	line, err := t.editor.Readline()
+	if err != nil && ctx.Err() != nil {
+		return "", ctx.Err()
+	}
+	if errors.Is(err, readline.ErrInterrupt) {
+		return "", ErrNoAnswer
+	}
+	return line, err
+}
+
+// above writes whole lines above the line being typed.
+func (t *Terminal) above(lines string) {
+	_, _ = io.WriteString(t.editor.Stdout(), lines)
+}
+
+// remember puts a line where the arrow keys find it; an empty one discards
+// what was typed.
+func (t *Terminal) remember(line string) { _ = t.editor.SaveHistory(line) }
+
+// Close gives the terminal back as it was.
+func (t *Terminal) Close() error {
+	if t.editor == nil {
+		return nil
+	}
+	signal.Stop(t.resized)
+	close(t.resized)
+	// Its own Close waits for a read that only this ends.
+	_ = t.stdin.Close()
+	err := t.editor.Close()
+	t.editor = nil
+	return err
+}
