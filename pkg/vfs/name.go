@@ -42,7 +42,7 @@ func Resolve(cwd Name, arg string) (Name, error) {
 				return Name{}, ErrEscape
 			}
 			parts = parts[:len(parts)-1]
-		case len(part) > MaxName || strings.HasPrefix(part, Hidden):
+		case len(part) > MaxName || isHidden(part):
 			return Name{}, ErrBadName
 		default:
 			parts = append(parts, part)
@@ -56,6 +56,18 @@ func Resolve(cwd Name, arg string) (Name, error) {
 		return Name{}, ErrBadName
 	}
 	return Name{p}, nil
+}
+
+// Listable reports whether a name found in a folder may be shown: it does not
+// belong to the server, and a client could send it. A CR or LF in it would
+// end a line of the listing early.
+func Listable(base string) bool {
+	return base != "" && len(base) <= MaxName && !isHidden(base) && !strings.ContainsAny(base, "/\x00\r\n")
+}
+
+// isHidden ignores case, since some file systems do.
+func isHidden(part string) bool {
+	return len(part) >= len(Hidden) && strings.EqualFold(part[:len(Hidden)], Hidden)
 }
 
 // String returns the rooted path: "/" or "/a/b".

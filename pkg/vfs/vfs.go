@@ -72,36 +72,49 @@ type File interface {
 // What the store cannot do answers errors.ErrUnsupported. A context that
 // ends stops the work at the next convenient point.
 type FS interface {
-	// Stat describes what name leads to.
+	// Stat describes what name leads to. A symlink that leads nowhere, or
+	// out of the tree, is described itself, as a TypeLink.
 	Stat(ctx context.Context, name Name) (Info, error)
 
 	// List yields the entries of a folder in no particular order, without
-	// "." and "..", and without parts and temporary names. It streams: a
-	// folder of a million entries needs no slice. An error is yielded once,
-	// last.
+	// "." and "..", and without the names that are not [Listable]. It
+	// streams: a folder of a million entries needs no slice. An error is
+	// yielded once, last.
 	List(ctx context.Context, folder Name) iter.Seq2[Info, error]
 
 	// Open opens a regular file for reading; it never blocks on a FIFO.
 	Open(ctx context.Context, name Name) (File, error)
 
 	// Create begins an upload. Nothing that a reader can see changes before
-	// [Upload.Commit].
+	// [Upload.Commit], and a part keeps what it holds until the first
+	// Write. Create may take its time: it copies what an upload over a whole
+	// file goes on from. A part that another upload works on is ErrBusy for
+	// one that would go on from it.
 	Create(ctx context.Context, name Name, how How) (Upload, error)
 
 	// Part returns the length of the hidden part that a broken upload of a
 	// new file left, for the account that left it; fs.ErrNotExist where
-	// there is none or where a whole file has the name.
+	// there is none, where it is empty, or where a whole file has the name.
 	Part(ctx context.Context, name Name) (int64, error)
 
 	Mkdir(ctx context.Context, name Name) error
 	Rmdir(ctx context.Context, name Name) error      // parts in it do not count as content and go with it
-	Remove(ctx context.Context, name Name) error     // a file or a symlink itself
-	Rename(ctx context.Context, from, to Name) error // replaces a file, refuses to replace a folder: fs.ErrExist
+	Remove(ctx context.Context, name Name) error     // a file, a symlink itself, or the part where there is no file
+	Rename(ctx context.Context, from, to Name) error // replaces a file, and nothing where a folder is involved: fs.ErrExist
 	Chtimes(ctx context.Context, name Name, mtime time.Time) error
 	Chmod(ctx context.Context, name Name, mode fs.FileMode) error
 
 	// Available returns the bytes that may still be written below name.
 	Available(ctx context.Context, name Name) (int64, error)
+
+	// Used returns the bytes that the files of the whole tree hold, parts
+	// and temporary files included; each name of a file counts. It walks
+	// everything.
+	Used(ctx context.Context) (int64, error)
+
+	// Metered returns the same tree, whose changes are counted in q and
+	// refused where q is full. [Limit] calls it; a wrapper passes it on.
+	Metered(q *Quota) FS
 
 	// Close releases the tree; files and uploads of it end on their own.
 	Close() error
@@ -136,8 +149,8 @@ type Upload interface {
 	// none, is what a reader sees, and Abort must still be called.
 	Commit(ctx context.Context) error
 
-	// Abort ends an upload that is not whole. A new file stays as a part; an
-	// overwrite leaves the old file and nothing else. After a Commit without
-	// error it does nothing, so it may be deferred.
+	// Abort ends an upload that is not whole. A new file stays as a part,
+	// unless it is empty; an overwrite leaves the old file and nothing else.
+	// After a Commit without error it does nothing, so it may be deferred.
 	Abort() error
 }
