@@ -1,0 +1,177 @@
+package ftpserver
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"ftps/pkg/event"
+	"ftps/pkg/ftp"
+	"ftps/pkg/vfs"
+)
+
+// maxNonsense is how many lines in a row may make no sense before the
+// connection is closed.
+const maxNonsense = 20
+
+// arg is what stood behind a verb, read as its row says.
+type arg struct {
+	text   string
+	path   vfs.Name
+	number int64
+}
+
+// hear handles one line from the client.
+func (s *session) hear(ctx context.Context, l line) {
+	s.control.lines.heard()
+	switch {
+	case errors.Is(l.err, ftp.ErrLineTooLong):
+		s.refuseLine(ctx, refuseFor(l.err, "reply.longline"))
+		if errors.Is(l.err, ftp.ErrLineEndless) {
+			s.end(l.err) // there is no next line to go on from
+		}
+		return
+	case l.err != nil:
+		// A line that ends with the connection is no command.
+		s.stopTransfer(errControlLost)
+		s.end(l.err)
+		return
+	}
+	cmd, err := ftp.ParseCommand(l.text)
+	switch {
+	case errors.Is(err, ftp.ErrBadVerb), errors.Is(err, ftp.ErrEmptyCommand):
+		s.refuseLine(ctx, refuseFor(err, "reply.unknown"))
+		return
+	case err != nil:
+		s.refuseLine(ctx, refuseFor(err, "reply.syntax"))
+		return
+	}
+	if slices.Contains(foreign, cmd.Verb) {
+		s.send(say("reply.foreign"))
+		s.end(errForeign)
+		return
+	}
+	r, known := s.srv.table[cmd.Verb]
+	if !known {
+		s.refuseLine(ctx, refuse("reply.unknown"))
+		return
+	}
+	if s.transfer != nil && r.timing != urgent {
+		s.control.held = &line{text: slices.Clone(l.text)}
+		return
+	}
+	s.control.bad = 0
+	s.run(ctx, r, cmd.Arg)
+	s.publish(r.verb)
+}
+
+// refuseLine answers a line that is no command.
+func (s *session) refuseLine(ctx context.Context, err error) {
+	s.reply(ctx, "", reply{}, err)
+	s.nonsense()
+}
+
+func (s *session) nonsense() {
+	s.control.bad++
+	if s.control.bad >= maxNonsense {
+		s.send(say("reply.foreign"))
+		s.end(errForeign)
+	}
+}
+
+// run does one command of the table.
+func (s *session) run(ctx context.Context, r *row, text string) {
+	if err := s.check(r); err != nil {
+		s.reply(ctx, r.verb, reply{}, err)
+		return
+	}
+	a, err := s.readArg(r, text)
+	if err != nil {
+		s.reply(ctx, r.verb, reply{}, err)
+		return
+	}
+	if r.begin == nil {
+		out, err := r.do(s, ctx, a)
+		s.reply(ctx, r.verb, out, err)
+		if r.timing == serial && r.verb != "RNFR" {
+			s.once.rename = nil // RFC 959 §4.1.3: RNTO follows RNFR immediately
+		}
+		return
+	}
+	t, err := s.prepare(ctx, r, a)
+	s.once = freshOneShots()
+	if err != nil {
+		s.reply(ctx, r.verb, reply{}, err)
+		return
+	}
+	s.start(ctx, t)
+}
+
+// check holds a command against its needs, in the order in which a client
+// can mend them.
+func (s *session) check(r *row) error {
+	switch {
+	case r.need&needTLS != 0 && s.control.tls == nil:
+		return refuse("reply.needtls")
+	case r.need&needLogin != 0 && s.login.account == nil:
+		return refuse("reply.needlogin")
+	case r.need&needProtected != 0 && !s.protect.prot:
+		return refuse("reply.needprot") // RFC 4217 §10.2: before any 1yz
+	case r.perm != 0 && s.login.account.Perm&r.perm == 0:
+		return refuse("reply.noright", r.verb)
+	}
+	return nil
+}
+
+// readArg reads what stands behind the verb.
+func (s *session) readArg(r *row, text string) (arg, error) {
+	a := arg{text: text}
+	var err error
+	switch r.arg {
+	case argNone:
+		if strings.TrimSpace(text) != "" {
+			return a, refuse("reply.noarg", r.verb)
+		}
+	case argText:
+		if text == "" {
+			return a, refuse("reply.needarg", r.verb, r.verb+strings.ReplaceAll(r.syntax, "<SP>", ""))
+		}
+	case argPath:
+		if text == "" {
+			return a, refuse("reply.needarg", r.verb, r.verb+strings.ReplaceAll(r.syntax, "<SP>", ""))
+		}
+		a.path, err = vfs.Resolve(s.folder, text)
+	case argFolder:
+		a.path, err = vfs.Resolve(s.folder, text)
+	case argNumber:
+		a.number, err = ftp.ParseNumber(text)
+		if err != nil {
+			err = refuseFor(err, "reply.number", r.verb)
+		}
+	}
+	return a, err
+}
+
+// reply sends the one final reply of a command, and tells the sink of what
+// was refused.
+func (s *session) reply(ctx context.Context, verb string, out reply, err error) {
+	if err != nil {
+		out = answer(err)
+	}
+	if out.Code() >= 400 {
+		s.emit(event.CommandRefused{Session: s.info, Verb: verb, Code: out.Code(), Cause: err})
+	}
+	s.send(out)
+	if out.then == nil || s.over {
+		return
+	}
+	if err := out.then(ctx); err != nil {
+		s.end(err)
+	}
+}
+
+// never is the handler of a verb that is known and always refused.
+func never(key string) handler {
+	return func(*session, context.Context, arg) (reply, error) { return reply{}, refuse(key) }
+}

@@ -1,0 +1,93 @@
+package ftpserver
+
+import (
+	"context"
+	"errors"
+
+	"ftps/pkg/event"
+	"ftps/pkg/vfs"
+)
+
+// user is USER. It answers 331 for every name, known or not.
+func user(s *session, _ context.Context, a arg) (reply, error) {
+	if s.login.account != nil {
+		return reply{}, refuse("reply.user.again")
+	}
+	s.login.name = a.text
+	return say("reply.user.ok"), nil
+}
+
+// pass is PASS: it asks the backend, and counts what it refuses.
+func pass(s *session, ctx context.Context, a arg) (reply, error) {
+	name := s.login.name
+	if s.login.account != nil || name == "" {
+		return reply{}, refuse("reply.pass.early")
+	}
+	s.login.name = ""
+	state := s.control.tls.ConnectionState()
+	account, err := s.srv.cfg.Backend.Login(ctx, Attempt{
+		Name:     name,
+		Password: a.text,
+		Session:  s.info.ID,
+		Remote:   s.info.Remote.Addr(),
+		TLS:      &state,
+	})
+	if err != nil {
+		return reply{}, s.loginFailed(name, err)
+	}
+	if err := s.data.LoggedIn(account.Name, account.Reuse); err != nil {
+		// The tickets that this TLS session gave out stand for the account
+		// that logged in first.
+		account.Close()
+		return reply{}, refuseFor(err, "reply.login.other")
+	}
+	s.login.account = account
+	s.info.User = account.Name
+	s.folder = vfs.Name{}
+	s.emit(event.LoggedIn{Session: s.info})
+	return say("reply.login.ok"), nil
+}
+
+// loginFailed chooses the reply to a login that was refused.
+func (s *session) loginFailed(name string, err error) error {
+	s.emit(event.LoginFailed{Session: s.info, Name: name, Cause: err})
+	switch {
+	case errors.Is(err, ErrSessions):
+		return refuseFor(err, "reply.login.sessions")
+	case !errors.Is(err, ErrLogin):
+		return err // the backend's own trouble: 451
+	}
+	s.login.failures++
+	if s.login.failures >= s.srv.cfg.LoginAttempts {
+		s.end(errTooMany)
+		return refuseFor(err, "reply.login.toomany")
+	}
+	return refuseFor(err, "reply.login.no")
+}
+
+// rein is REIN. It keeps the TLS layer, against RFC 4217 §13, since there is
+// never a byte in clear; all else is as after AUTH.
+func rein(s *session, _ context.Context, _ arg) (reply, error) {
+	s.data.Forget()
+	s.reset()
+	return say("reply.rein"), nil
+}
+
+// reset forgets who is there and all that was set.
+func (s *session) reset() {
+	s.port.drop()
+	s.logout()
+	s.login = loginState{failures: s.login.failures}
+	s.protect = protection{}
+	s.params = freshParameters()
+	s.once = freshOneShots()
+	s.port = portState{}
+	s.folder = vfs.Name{}
+	s.control.lang = s.srv.cfg.Lang
+}
+
+// quit is QUIT.
+func quit(s *session, _ context.Context, _ arg) (reply, error) {
+	s.end(nil)
+	return say("reply.bye"), nil
+}

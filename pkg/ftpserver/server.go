@@ -1,0 +1,256 @@
+package ftpserver
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"ftps/pkg/catalog"
+	"ftps/pkg/dataport"
+	"ftps/pkg/event"
+)
+
+// Config says how to serve. Backend and Ports are required.
+type Config struct {
+	Backend Backend
+	Ports   *dataport.Ports
+	Sink    event.Sink
+	Lang    catalog.Lang // of replies until LANG chooses
+	Banner  string       // replaces the greeting's text
+
+	// PublicIP returns the IPv4 address to tell in PASV, or the zero Addr to
+	// tell the control connection's own.
+	PublicIP func() netip.Addr
+
+	// Admit decides whether an address may connect; release is called when
+	// its connection is gone. A refusal is answered with 421.
+	Admit func(netip.Addr) (release func(), err error)
+
+	// How long to wait: zero means the default. Idle does not run while data
+	// flows.
+	HandshakeTimeout time.Duration // for TLS after AUTH; 10 s
+	LoginTimeout     time.Duration // from the connection to the login; 60 s
+	IdleTimeout      time.Duration // between commands; 5 min
+	StallTimeout     time.Duration // without a byte on a data connection; 60 s
+	ReplyTimeout     time.Duration // for a reply to be taken; 30 s
+
+	// LoginAttempts is how many wrong passwords a connection may try; 3.
+	LoginAttempts int
+}
+
+func (c *Config) defaults() {
+	if c.Sink == nil {
+		c.Sink = event.Discard
+	}
+	c.HandshakeTimeout = cmp.Or(c.HandshakeTimeout, 10*time.Second)
+	c.LoginTimeout = cmp.Or(c.LoginTimeout, time.Minute)
+	c.IdleTimeout = cmp.Or(c.IdleTimeout, 5*time.Minute)
+	c.StallTimeout = cmp.Or(c.StallTimeout, time.Minute)
+	c.ReplyTimeout = cmp.Or(c.ReplyTimeout, 30*time.Second)
+	c.LoginAttempts = cmp.Or(c.LoginAttempts, 3)
+	if c.PublicIP == nil {
+		c.PublicIP = func() netip.Addr { return netip.Addr{} }
+	}
+	if c.Admit == nil {
+		c.Admit = func(netip.Addr) (func(), error) { return func() {}, nil }
+	}
+}
+
+// Server serves control connections.
+type Server struct {
+	cfg   Config
+	table map[string]*row
+	next  atomic.Int64 // the next session's number
+
+	ctx    context.Context // of every session; ends when Shutdown loses patience
+	cancel context.CancelFunc
+
+	mu       sync.Mutex
+	closing  bool
+	sessions map[int]*session
+	live     sync.WaitGroup // sessions
+}
+
+// New returns a server.
+func New(cfg Config) *Server {
+	cfg.defaults()
+	s := &Server{cfg: cfg, table: make(map[string]*row), sessions: make(map[int]*session)}
+	for _, r := range commands() {
+		s.table[r.verb] = &r
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	return s
+}
+
+// acceptPause is how long an Accept that failed for lack of descriptors, or
+// of anything else that may come back, rests before it goes on.
+const acceptPause = 50 * time.Millisecond
+
+// Serve accepts control connections until ctx ends or the listener is
+// closed; then it closes the listener and returns nil. Sessions go on: it is
+// [Server.Shutdown] that ends them. With implicit, TLS begins with the first
+// byte (RFC 4217 §3's deprecated form, which old clients still need).
+func (s *Server) Serve(ctx context.Context, l net.Listener, implicit bool) error {
+	stop := context.AfterFunc(ctx, func() { l.Close() })
+	defer stop()
+	defer l.Close()
+	for {
+		conn, err := l.Accept()
+		switch {
+		case err == nil:
+			s.begin(conn, implicit)
+		case ctx.Err() != nil || errors.Is(err, net.ErrClosed):
+			return nil
+		default:
+			// Out of descriptors is no reason to stop listening.
+			s.cfg.Sink.Handle(event.Trouble{Where: "accept", Err: err})
+			select {
+			case <-ctx.Done():
+			case <-time.After(acceptPause):
+			}
+		}
+	}
+}
+
+// begin starts a session on a new control connection.
+func (s *Server) begin(conn net.Conn, implicit bool) {
+	remote := addrPort(conn.RemoteAddr())
+	release, refused := s.cfg.Admit(remote.Addr())
+	if refused != nil {
+		release = func() {}
+	}
+	ses := newSession(s, conn, event.Session{
+		ID:     newID(),
+		Number: int(s.next.Add(1) - 1),
+		Remote: remote,
+	})
+	s.mu.Lock()
+	closing := s.closing
+	if !closing {
+		s.sessions[ses.info.Number] = ses
+		s.live.Add(1)
+	}
+	s.mu.Unlock()
+	if closing {
+		release()
+		conn.Close()
+		return
+	}
+	go func() {
+		defer s.live.Done()
+		defer release()
+		ses.serve(implicit, refused)
+	}()
+}
+
+// forget takes a session off the list of those who are there.
+func (s *Server) forget(number int) {
+	s.mu.Lock()
+	delete(s.sessions, number)
+	s.mu.Unlock()
+}
+
+// Shutdown ends every session: the idle ones are told 421 at once, a running
+// transfer may finish until ctx ends. It returns when the last session is
+// gone; ctx's error says that transfers had to be cut.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.closing = true
+	for _, ses := range s.sessions {
+		ses.leave(farewell{reply: say("reply.shutdown"), wait: true})
+	}
+	s.mu.Unlock()
+
+	gone := make(chan struct{})
+	go func() { s.live.Wait(); close(gone) }()
+	select {
+	case <-gone:
+		s.cancel()
+		return nil
+	case <-ctx.Done():
+		s.cancel()
+		<-gone
+		return ctx.Err()
+	}
+}
+
+// Snapshot is what others may see of a session.
+type Snapshot struct {
+	Number   int
+	ID       string
+	User     string // "" before login
+	Remote   netip.AddrPort
+	Secure   bool   // TLS is up
+	TLS      string // version and cipher suite
+	Since    time.Time
+	Active   time.Time // of the last command
+	Command  string    // the last verb
+	Folder   string
+	Transfer string // rooted path being transferred, or ""
+	Upload   bool
+	Bytes    int64 // of that transfer, so far
+	Bound    string
+}
+
+// Sessions lists who is connected, by number.
+func (s *Server) Sessions() []Snapshot {
+	s.mu.Lock()
+	list := make([]Snapshot, 0, len(s.sessions))
+	for _, ses := range s.sessions {
+		list = append(list, ses.snapshot())
+	}
+	s.mu.Unlock()
+	slices.SortFunc(list, func(a, b Snapshot) int { return cmp.Compare(a.Number, b.Number) })
+	return list
+}
+
+// Kick ends one session with 421; a transfer in progress is cut. It reports
+// whether there was such a session.
+func (s *Server) Kick(number int, reason string) bool {
+	s.mu.Lock()
+	ses, ok := s.sessions[number]
+	s.mu.Unlock()
+	if ok {
+		ses.leave(farewell{reply: say("reply.kicked"), reason: reason, kicked: true})
+	}
+	return ok
+}
+
+// KickAccount ends every session of an account, as after a change of its
+// rights, and returns how many there were.
+func (s *Server) KickAccount(name, reason string) int {
+	n := 0
+	for _, snap := range s.Sessions() {
+		if snap.User == name && s.Kick(snap.Number, reason) {
+			n++
+		}
+	}
+	return n
+}
+
+// newID returns a session's log id. It names the session in the log and in
+// replies; nothing is granted for knowing it.
+func newID() string {
+	var b [4]byte
+	rand.Read(b[:])
+	return hex.EncodeToString(b[:])
+}
+
+// addrPort returns a TCP address in its canonical form: IPv4 that came
+// through a dual-stack socket is IPv4.
+func addrPort(a net.Addr) netip.AddrPort {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	ap := tcp.AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+}

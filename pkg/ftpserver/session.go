@@ -1,0 +1,380 @@
+package ftpserver
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"ftps/pkg/catalog"
+	"ftps/pkg/dataport"
+	"ftps/pkg/event"
+	"ftps/pkg/ftp"
+	"ftps/pkg/layer"
+	"ftps/pkg/vfs"
+)
+
+// Why a session, and with it a transfer, ends before its time.
+var (
+	errKicked      = errors.New("ftpserver: session ended by the administrator")
+	errAborted     = errors.New("ftpserver: aborted by the client")
+	errControlLost = errors.New("ftpserver: control connection lost")
+	errIdle        = errors.New("ftpserver: idle for too long")
+	errForeign     = errors.New("ftpserver: another protocol on the control port")
+	errInjected    = errors.New("ftpserver: bytes behind AUTH in the clear")
+	errTooMany     = errors.New("ftpserver: too many failed logins")
+	errShutdown    = errors.New("ftpserver: server shut down")
+)
+
+// session is one control connection and all that hangs on it. Its fields
+// belong to the goroutine of serve; other goroutines read seen, add to
+// transfer.bytes and send to exit.
+type session struct {
+	srv     *Server
+	info    event.Session
+	started time.Time
+	data    *dataport.Session
+
+	// The state, a struct a concern, each reset whole.
+	control  control
+	login    loginState
+	protect  protection
+	params   parameters
+	once     oneShots
+	port     portState
+	folder   vfs.Name
+	transfer *transfer // in progress, or nil
+
+	// over says that the loop must end; cause why, nil after QUIT.
+	over  bool
+	cause error
+
+	exit chan farewell // from other goroutines; holds one
+	seen atomic.Pointer[Snapshot]
+	now  atomic.Pointer[transfer] // what seen's Bytes are read from
+}
+
+// control is the control connection, which AUTH replaces.
+type control struct {
+	raw   net.Conn
+	conn  net.Conn // raw, or tls over raw
+	tls   *tls.Conn
+	lines *reader
+	lang  catalog.Lang
+	held  *line // a serial command that came during a transfer
+	bad   int   // commands in a row that made no sense
+}
+
+// loginState is who is there.
+type loginState struct {
+	name     string   // as USER said, until PASS
+	account  *Account // nil before login
+	failures int      // of this connection, which REIN does not forgive
+}
+
+// protection is what PBSZ and PROT said (RFC 4217 §8, §9).
+type protection struct {
+	pbsz bool
+	prot bool
+}
+
+// parameters are those that stand until they are changed.
+type parameters struct {
+	ascii bool
+	facts ftp.Facts
+}
+
+// oneShots serve the next command only.
+type oneShots struct {
+	rest   int64
+	allo   int64 // -1 for none
+	rename *vfs.Name
+}
+
+// portState is the data port promised by PASV or EPSV.
+type portState struct {
+	promise *dataport.Promise
+	epsvAll bool // RFC 2428 §4: for the rest of the session
+}
+
+func (p *portState) drop() {
+	if p.promise != nil {
+		p.promise.Cancel()
+		p.promise = nil
+	}
+}
+
+// farewell is how somebody else asks a session to end.
+type farewell struct {
+	reply  reply
+	reason string
+	kicked bool
+	wait   bool // until the transfer in progress is over
+}
+
+func newSession(srv *Server, conn net.Conn, info event.Session) *session {
+	s := &session{
+		srv:     srv,
+		info:    info,
+		started: time.Now(),
+		exit:    make(chan farewell, 1),
+		control: control{raw: conn, conn: conn, lang: srv.cfg.Lang},
+	}
+	s.params = freshParameters()
+	s.once = freshOneShots()
+	s.publish("")
+	return s
+}
+
+// RFC 959 §5.1: TYPE ASCII is the default.
+func freshParameters() parameters { return parameters{ascii: true, facts: ftp.AllFacts} }
+
+func freshOneShots() oneShots { return oneShots{allo: -1} }
+
+// leave asks the session to end; the first to ask decides how, but a kick
+// overrules a shutdown that waits.
+func (s *session) leave(f farewell) {
+	for {
+		select {
+		case s.exit <- f:
+			return
+		default:
+		}
+		select {
+		case old := <-s.exit:
+			if old.kicked {
+				f = old
+			}
+		default:
+		}
+	}
+}
+
+// serve runs the session to its end.
+func (s *session) serve(implicit bool, refused error) {
+	ctx, cancel := context.WithCancelCause(s.srv.ctx)
+	defer cancel(nil)
+
+	s.emit(event.Connected{Session: s.info})
+	s.data = s.srv.cfg.Ports.Session(s.info)
+	s.control.lines = newReader(s.control.conn)
+	defer func() { s.close(cancel) }()
+
+	if implicit {
+		if err := s.secure(ctx); err != nil {
+			s.end(err)
+			return
+		}
+		// Implicit TLS is from before RFC 4217: its clients take the data
+		// connection for protected without PROT.
+		s.protect = protection{pbsz: true, prot: true}
+	}
+	if refused != nil {
+		s.send(say("reply.connections"))
+		s.end(refused)
+		return
+	}
+	if s.srv.cfg.Banner != "" {
+		s.send(plain(220, splitLines(s.srv.cfg.Banner)...))
+	} else {
+		s.send(say("reply.welcome"))
+	}
+	s.loop(ctx, cancel)
+}
+
+// loop hears one thing at a time: a line, the end of the transfer, the wish
+// of somebody else, the clock.
+func (s *session) loop(ctx context.Context, cancel context.CancelCauseFunc) {
+	clock := time.NewTimer(s.patience())
+	defer clock.Stop()
+	var last *farewell
+	for !s.over {
+		// A line is asked for only when it can be heard: while a serial
+		// command waits for the transfer, the client's next line waits too.
+		if s.control.held == nil {
+			s.control.lines.ask()
+		}
+		clock.Reset(s.patience())
+		var done <-chan error
+		var idle <-chan time.Time
+		if s.transfer != nil {
+			done = s.transfer.done
+		} else {
+			idle = clock.C // the clock does not run while data flows
+		}
+		select {
+		case l := <-s.control.lines.out:
+			s.hear(ctx, l)
+		case err := <-done:
+			s.settle(err)
+			if last != nil {
+				s.dismiss(*last)
+				continue
+			}
+			if l := s.control.held; l != nil && !s.over {
+				s.control.held = nil
+				s.hear(ctx, *l)
+			}
+		case f := <-s.exit:
+			if f.wait && s.transfer != nil {
+				last = &f
+				continue
+			}
+			s.stopTransfer(errKicked)
+			s.dismiss(f)
+		case <-idle:
+			s.send(say("reply.idle"))
+			s.end(errIdle)
+		case <-ctx.Done(): // Shutdown's patience is over
+			s.stopTransfer(errShutdown)
+			s.dismiss(farewell{reply: say("reply.shutdown")})
+		}
+	}
+	cancel(errControlLost)
+}
+
+// patience is how long the next command may take.
+func (s *session) patience() time.Duration {
+	if s.login.account == nil {
+		return max(0, s.srv.cfg.LoginTimeout-time.Since(s.started))
+	}
+	return s.srv.cfg.IdleTimeout
+}
+
+// dismiss says goodbye on behalf of f.
+func (s *session) dismiss(f farewell) {
+	s.send(f.reply)
+	if f.kicked {
+		s.emit(event.Kicked{Session: s.info, Reason: f.reason})
+		s.end(errKicked)
+		return
+	}
+	s.end(errShutdown)
+}
+
+// end makes the loop stop; the first cause stays.
+func (s *session) end(cause error) {
+	if !s.over {
+		s.over, s.cause = true, cause
+	}
+}
+
+// closeGrace bounds how long the last reply may take to be read.
+const closeGrace = 2 * time.Second
+
+// close gives back all that the session held. The control connection ends in
+// order, with close_notify and a FIN of its own before the socket is closed:
+// a reset would take the last reply from the client.
+func (s *session) close(cancel context.CancelCauseFunc) {
+	s.srv.forget(s.info.Number)
+	cancel(errControlLost)
+	s.stopTransfer(errControlLost)
+	s.port.drop()
+	s.logout()
+	s.data.Close()
+	s.control.lines.stop()
+	if s.control.tls != nil {
+		layer.End(s.control.tls, s.control.raw, closeGrace)
+	} else {
+		endPlain(s.control.raw, closeGrace)
+	}
+	s.control.lines.wait()
+	s.emit(event.Disconnected{Session: s.info, Duration: time.Since(s.started), Cause: s.cause})
+}
+
+// logout lets go of the account. Its tickets stand for nobody from here on.
+func (s *session) logout() {
+	if s.login.account == nil {
+		return
+	}
+	s.login.account.Close()
+	s.login.account = nil
+	s.info.User = ""
+}
+
+// endPlain is the orderly end of a connection that never got to TLS.
+func endPlain(conn net.Conn, grace time.Duration) {
+	conn.SetDeadline(time.Now().Add(grace))
+	if half, ok := conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+		io.Copy(io.Discard, io.LimitReader(conn, maxLine))
+	}
+	conn.Close()
+}
+
+// secure puts TLS under the control connection.
+func (s *session) secure(ctx context.Context) error {
+	s.control.lines.stop()
+	conn := tls.Server(layer.StrictEOF(s.control.raw), s.data.ControlTLS())
+	ctx, cancel := context.WithTimeout(ctx, s.srv.cfg.HandshakeTimeout)
+	defer cancel()
+	if err := conn.HandshakeContext(ctx); err != nil {
+		s.emit(event.HandshakeFailed{Session: s.info, Err: err})
+		return err
+	}
+	s.control.tls = conn
+	s.control.conn = conn
+	s.control.lines = newReader(conn)
+	state := conn.ConnectionState()
+	s.emit(event.Secured{Session: s.info, Version: state.Version, Cipher: state.CipherSuite})
+	s.publish("AUTH")
+	return nil
+}
+
+// send writes a reply. A client that does not take it is gone.
+func (s *session) send(r reply) {
+	if s.control.conn == nil {
+		return
+	}
+	out := r.wire(s.control.lang, s.info.ID).AppendTo(nil)
+	s.control.conn.SetWriteDeadline(time.Now().Add(s.srv.cfg.ReplyTimeout))
+	if _, err := s.control.conn.Write(out); err != nil {
+		s.end(errControlLost)
+	}
+}
+
+func (s *session) emit(e event.Event) { s.srv.cfg.Sink.Handle(e) }
+
+// publish renews what others see of the session.
+func (s *session) publish(verb string) {
+	snap := Snapshot{
+		Number:  s.info.Number,
+		ID:      s.info.ID,
+		User:    s.info.User,
+		Remote:  s.info.Remote,
+		Since:   s.started,
+		Active:  time.Now(),
+		Command: verb,
+		Folder:  s.folder.String(),
+	}
+	if s.control.tls != nil {
+		state := s.control.tls.ConnectionState()
+		snap.Secure = true
+		snap.TLS = tls.VersionName(state.Version) + " " + tls.CipherSuiteName(state.CipherSuite)
+	}
+	s.now.Store(s.transfer)
+	s.seen.Store(&snap)
+}
+
+// snapshot is called by other goroutines.
+func (s *session) snapshot() Snapshot {
+	snap := *s.seen.Load()
+	if t := s.now.Load(); t != nil {
+		snap.Transfer = t.name.String()
+		snap.Upload = t.direction == event.Upload
+		snap.Bytes = t.bytes.Load()
+		if bound := t.bound.Load(); bound != nil {
+			snap.Bound = *bound
+		}
+	}
+	return snap
+}
+
+// lost reports whether err means no more than that the client went away.
+func lost(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, layer.ErrTruncated) ||
+		errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded)
+}

@@ -1,0 +1,183 @@
+package ftpserver
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"ftps/pkg/dataport"
+	"ftps/pkg/event"
+	"ftps/pkg/layer"
+	"ftps/pkg/vfs"
+)
+
+// What can go wrong on the way between the tree and the client.
+var (
+	errData   = errors.New("ftpserver: data connection broken")
+	errSource = errors.New("ftpserver: the file could not be read to its end")
+)
+
+// transfer is one file or listing on its way.
+type transfer struct {
+	verb      string
+	direction event.Direction
+	name      vfs.Name
+	offset    int64
+
+	// carry moves the data over conn, which it neither ends nor closes. Its
+	// errors wrap errData for the connection and whatever else for the tree.
+	carry func(ctx context.Context, conn net.Conn) error
+
+	// settle makes the transfer final: it commits an upload that came whole
+	// (err is nil) and lets go of what was opened. It is called exactly once
+	// for each transfer that began, whatever became of it.
+	settle func(ctx context.Context, err error) error
+
+	promise *dataport.Promise
+	started time.Time
+	cancel  context.CancelCauseFunc
+	done    chan error // the verdict; sent once
+
+	bytes atomic.Int64
+	bound atomic.Pointer[string]
+}
+
+// prepare has the row make its transfer, and takes the promise for it.
+func (s *session) prepare(ctx context.Context, r *row, a arg) (*transfer, error) {
+	promise := s.port.promise
+	if promise == nil {
+		return nil, refuse("reply.needport")
+	}
+	t, err := r.begin(s, ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	s.port.promise = nil
+	t.promise = promise
+	t.verb = r.verb
+	return t, nil
+}
+
+// start sends the preliminary reply and sets the transfer going. Only here is
+// a 1yz reply sent. It goes out before the data connection's handshake is
+// awaited, since many clients begin TLS only after it.
+func (s *session) start(ctx context.Context, t *transfer) {
+	ctx, t.cancel = context.WithCancelCause(ctx)
+	t.started = time.Now()
+	t.done = make(chan error, 1)
+	s.transfer = t
+	s.emit(event.TransferStarted{Session: s.info, Direction: t.direction, Verb: t.verb, Name: t.name.String()})
+	s.send(say("reply.opening"))
+	stall := s.srv.cfg.StallTimeout
+	go func() { t.done <- t.perform(ctx, stall) }()
+}
+
+// perform runs on a goroutine of its own and returns the verdict. The
+// connection ends before the verdict: close_notify, FIN, and the client's own
+// end awaited for a bounded time.
+func (t *transfer) perform(ctx context.Context, stall time.Duration) error {
+	conn, err := t.promise.Take(ctx, t.direction)
+	if err != nil {
+		return t.settle(ctx, because(ctx, err))
+	}
+	bound := conn.Bound()
+	t.bound.Store(&bound)
+	stop := context.AfterFunc(ctx, conn.Abort)
+	err = t.carry(ctx, layer.Stall(conn, stall))
+	if !stop() && err == nil {
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		conn.Abort()
+		return t.settle(ctx, because(ctx, err))
+	}
+	if err := conn.Finish(); err != nil && t.direction != event.Upload {
+		// What the client did not take, it does not have. An upload has all
+		// it needs: the client's close_notify came before.
+		return t.settle(ctx, because(ctx, errors.Join(errData, err)))
+	}
+	return t.settle(ctx, nil)
+}
+
+// because says why a transfer failed: if it was stopped on purpose, that is
+// the reason and the broken connection only its consequence.
+func because(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		return cause
+	}
+	return err
+}
+
+// settle gives the verdict on the transfer: the final reply, the event and
+// the state all come from here, so that none can differ from the other.
+func (s *session) settle(err error) {
+	t := s.transfer
+	s.transfer = nil
+	t.cancel(nil)
+	out := say("reply.done")
+	if err != nil {
+		out = answer(err)
+	}
+	bound := ""
+	if b := t.bound.Load(); b != nil {
+		bound = *b
+	}
+	s.emit(event.TransferDone{
+		Session: s.info, Direction: t.direction, Verb: t.verb, Name: t.name.String(),
+		Bytes: t.bytes.Load(), Offset: t.offset, Duration: time.Since(t.started),
+		Code: out.Code(), Bound: bound, Cause: err,
+	})
+	s.send(out)
+	s.publish(t.verb)
+}
+
+// stopTransfer ends a transfer in progress and sends its verdict.
+func (s *session) stopTransfer(cause error) {
+	if s.transfer == nil {
+		return
+	}
+	s.transfer.cancel(cause)
+	s.settle(<-s.transfer.done)
+}
+
+// copyChunk is how much is read and written at a time, in bytes: pieces of
+// this size cost the fewest system calls for each byte; larger ones gain
+// nothing.
+const copyChunk = 256 << 10
+
+var chunks = sync.Pool{New: func() any { b := make([]byte, copyChunk); return &b }}
+
+// copyData moves src to dst until src ends, counting. Errors are named by the
+// side that failed.
+func (t *transfer) copyData(dst io.Writer, src io.Reader, readFault, writeFault error) error {
+	chunk := chunks.Get().(*[]byte)
+	defer chunks.Put(chunk)
+	buf := *chunk
+	for {
+		n, err := src.Read(buf)
+		if n > 0 {
+			if _, werr := dst.Write(buf[:n]); werr != nil {
+				return blame(writeFault, werr)
+			}
+			t.bytes.Add(int64(n))
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return blame(readFault, err)
+		}
+	}
+}
+
+// blame marks an error with the side it came from; nil leaves it as it is.
+func blame(side, err error) error {
+	if side == nil {
+		return err
+	}
+	return errors.Join(side, err)
+}
