@@ -102,6 +102,7 @@ var faults = []struct {
 	{errControlLost, "reply.aborted"},
 	{errAborted, "reply.aborted"},
 	{errKicked, "reply.aborted"},
+	{errShutdown, "reply.aborted"},
 	{vfs.ErrEscape, "reply.denied"},
 	{vfs.ErrBadName, "reply.badname"},
 	{vfs.ErrNotDir, "reply.notdir"},

@@ -20,8 +20,8 @@ func feat(s *session, _ context.Context, _ arg) (reply, error) {
 		}
 	}
 	lines = append(lines,
-		" MLST "+s.params.facts.Feature(), // RFC 3659 §7.8: a star behind each fact that is on
-		" LANG "+languages(s.control.lang),           // RFC 2640 §4.3: a star behind the one in use
+		" MLST "+s.params.facts.Feature(),  // RFC 3659 §7.8: a star behind each fact that is on
+		" LANG "+languages(s.control.lang), // RFC 2640 §4.3: a star behind the one in use
 		"End")
 	return plain(211, lines...), nil
 }
