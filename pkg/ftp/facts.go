@@ -21,7 +21,7 @@ const (
 	FactUnixOwner
 	FactUnixGroup
 
-	AllFacts = 1<<iota - 1
+	AllFacts Facts = 1<<iota - 1
 )
 
 // factTable gives each fact its name, and how it is written and read. append
