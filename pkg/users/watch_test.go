@@ -5,6 +5,9 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,13 +17,21 @@ import (
 
 // disk is a file that is watched in fake time: version is what it holds, a
 // negative one has mistakes.
-type disk struct{ version int }
+type disk struct{ atomic.Int64 }
 
 func (d *disk) load() (*List, error) {
-	if d.version < 0 {
+	version := d.Load()
+	if version < 0 {
 		return nil, ErrInvalid
 	}
-	return NewList(make([]User, d.version)...), nil
+	return NewList(make([]User, version)...), nil
+}
+
+// holding returns a disk whose file holds version.
+func holding(version int64) *disk {
+	d := new(disk)
+	d.Store(version)
+	return d
 }
 
 type report struct {
@@ -29,14 +40,22 @@ type report struct {
 	after    time.Duration
 }
 
+// reports are what a watch has handed on so far.
+type reports struct {
+	mu  sync.Mutex
+	all []report
+}
+
 // watched runs a watch over d in a synctest bubble.
-func watched(t *testing.T, d *disk) (events chan fsnotify.Event, reports *[]report) {
+func watched(t *testing.T, d *disk) (events chan fsnotify.Event, got *reports) {
 	events = make(chan fsnotify.Event)
-	reports = new([]report)
+	got = new(reports)
 	start := time.Now()
 	ctx, cancel := context.WithCancel(t.Context())
-	w := watch{load: d.load, look: func() any { return d.version }, changed: func(l *List, err error) {
-		*reports = append(*reports, report{l.Len(), err, time.Since(start)})
+	w := watch{load: d.load, look: func() any { return d.Load() }, changed: func(l *List, err error) {
+		got.mu.Lock()
+		defer got.mu.Unlock()
+		got.all = append(got.all, report{l.Len(), err, time.Since(start)})
 	}}
 	done := make(chan error)
 	go func() { done <- w.run(ctx, events) }()
@@ -47,12 +66,15 @@ func watched(t *testing.T, d *disk) (events chan fsnotify.Event, reports *[]repo
 		}
 	})
 	synctest.Wait()
-	return events, reports
+	return events, got
 }
 
-func expect(t *testing.T, got []report, want ...report) {
+func expect(t *testing.T, r *reports, want ...report) {
 	t.Helper()
 	synctest.Wait()
+	r.mu.Lock()
+	got := slices.Clone(r.all)
+	r.mu.Unlock()
 	if len(got) != len(want) {
 		t.Fatalf("%d reports %v, want %v", len(got), got, want)
 	}
@@ -67,68 +89,68 @@ const ms = time.Millisecond
 
 func TestTheFileIsReadOnceItIsStill(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := &disk{version: 1}
+		d := holding(1)
 		events, got := watched(t, d)
 		for range 5 { // an editor that writes in steps
 			time.Sleep(200 * ms)
-			d.version++
+			d.Add(1)
 			events <- fsnotify.Event{}
 		}
 		time.Sleep(299 * ms)
-		expect(t, *got, report{1, nil, 0})
+		expect(t, got, report{1, nil, 0})
 		time.Sleep(2 * ms)
-		expect(t, *got, report{1, nil, 0}, report{6, nil, 1300 * ms})
+		expect(t, got, report{1, nil, 0}, report{6, nil, 1300 * ms})
 	})
 }
 
 func TestAWriteThatNobodyAnnouncedPutsTheReadingOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := &disk{version: 1}
+		d := holding(1)
 		events, got := watched(t, d)
-		d.version = 2
+		d.Store(2)
 		events <- fsnotify.Event{}
 		time.Sleep(200 * ms)
-		d.version = 3
+		d.Store(3)
 		time.Sleep(time.Second)
-		expect(t, *got, report{1, nil, 0}, report{3, nil, 600 * ms})
+		expect(t, got, report{1, nil, 0}, report{3, nil, 600 * ms})
 	})
 }
 
 func TestEventsOfOtherFilesAreNoReason(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := &disk{version: 1}
+		d := holding(1)
 		events, got := watched(t, d)
-		d.version = 2
+		d.Store(2)
 		for range 100 { // the file is still while its neighbours are not
 			events <- fsnotify.Event{}
 			time.Sleep(10 * ms)
 		}
 		time.Sleep(time.Minute)
-		expect(t, *got, report{1, nil, 0}, report{2, nil, 300 * ms})
+		expect(t, got, report{1, nil, 0}, report{2, nil, 300 * ms})
 	})
 }
 
 func TestAChangeWithoutAnEventIsFoundByLooking(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := &disk{version: 1}
+		d := holding(1)
 		_, got := watched(t, d)
 		time.Sleep(time.Second)
-		d.version = 2
+		d.Store(2)
 		time.Sleep(20 * time.Second)
-		expect(t, *got, report{1, nil, 0}, report{2, nil, lookEvery + stillFor})
+		expect(t, got, report{1, nil, 0}, report{2, nil, lookEvery + stillFor})
 	})
 }
 
 func TestTheLastGoodListIsKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := &disk{version: 3}
+		d := holding(3)
 		events, got := watched(t, d)
-		for i, version := range []int{-1, -2, 4} {
-			d.version = version
+		for i, version := range []int64{-1, -2, 4} {
+			d.Store(version)
 			events <- fsnotify.Event{}
 			time.Sleep(time.Second)
 			want := []report{{3, nil, 0}, {3, ErrInvalid, 300 * ms}, {3, ErrInvalid, 1300 * ms}, {4, nil, 2300 * ms}}
-			expect(t, *got, want[:i+2]...)
+			expect(t, got, want[:i+2]...)
 		}
 	})
 }
