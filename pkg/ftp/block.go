@@ -40,6 +40,9 @@ func NewBlockWriter(w io.Writer, size int) *BlockWriter {
 
 // Write gathers p into blocks and sends those that are full.
 func (b *BlockWriter) Write(p []byte) (int, error) {
+	if b.err != nil {
+		return 0, b.err
+	}
 	done := 0
 	for done < len(p) {
 		// Only when more is there is a full block sent: the last one waits
@@ -53,7 +56,7 @@ func (b *BlockWriter) Write(p []byte) (int, error) {
 		b.buf = append(b.buf, p[done:done+n]...)
 		done += n
 	}
-	return done, b.err
+	return done, nil
 }
 
 // Flush sends what is gathered as a block of its own.
