@@ -75,7 +75,8 @@ func Class(err error) ClassCode {
 		return TimedOut
 	case errors.As(err, &tlsErr):
 		return TLSFailed
-	case errors.Is(err, ErrUnclean), errors.Is(err, ErrUnconfirmed):
+	case errors.Is(err, ErrUnclean), errors.Is(err, ErrUnconfirmed),
+		errors.Is(err, ErrDataLost):
 		return Damaged
 	case errors.As(err, &notFound), errors.Is(err, fs.ErrNotExist):
 		return NotFound

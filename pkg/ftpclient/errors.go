@@ -32,6 +32,10 @@ var (
 	// reply, where there was one, is in a [ReplyError].
 	ErrUnconfirmed error = fault.New("client.unconfirmed")
 
+	// ErrDataLost: the data connection of an upload broke. Mostly the server
+	// has given up, and [Upload.Close] returns its reply.
+	ErrDataLost error = fault.New("client.data-lost")
+
 	// ErrAborted: the transfer was ended by its caller before its end.
 	ErrAborted error = fault.New("client.aborted")
 

@@ -100,7 +100,7 @@ func (u *Upload) cause(err error) error {
 	case isTimeout(err):
 		return fmt.Errorf("%w: %v", ErrStalled, err)
 	}
-	return fmt.Errorf("%w: %v", ErrTruncated, err)
+	return fmt.Errorf("%w: %v", ErrDataLost, err)
 }
 
 // Close ends the upload in good order, waits for the server's last reply and

@@ -30,7 +30,6 @@ type Session struct {
 	wire net.Conn
 	data net.Conn
 
-	lines    chan string
 	listener net.Listener
 	active   string
 	cwd      string
