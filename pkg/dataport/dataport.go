@@ -84,9 +84,13 @@ type Config struct {
 	Remember   time.Duration // how long a stamp outlives its session; 1 h
 	Drain      time.Duration // how long the end of a connection may take; 10 s
 
-	PerAddress  int // connections of one address that are not yet transfers; 64
-	Connections int // the same of all addresses; 4096
+	Spare       int // connections of one address on one port beyond those promised; 8
+	Connections int // connections that are not yet transfers, in all; 4096
 	Stamps      int // stamps remembered of sessions that have ended; 65,536
+
+	// hold is how long a ClientHello that came before the command is held
+	// back while the session has never sent one so early; 10 ms. See tickets.
+	hold time.Duration
 }
 
 func (c *Config) defaults() {
@@ -99,9 +103,10 @@ func (c *Config) defaults() {
 	c.Pending = cmp.Or(c.Pending, 5*time.Second)
 	c.Remember = cmp.Or(c.Remember, time.Hour)
 	c.Drain = cmp.Or(c.Drain, 10*time.Second)
-	c.PerAddress = cmp.Or(c.PerAddress, 64)
+	c.Spare = cmp.Or(c.Spare, 8)
 	c.Connections = cmp.Or(c.Connections, 4096)
 	c.Stamps = cmp.Or(c.Stamps, 65536)
+	c.hold = cmp.Or(c.hold, 10*time.Millisecond)
 	if c.Sink == nil {
 		c.Sink = event.Discard
 	}

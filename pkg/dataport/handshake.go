@@ -1,0 +1,246 @@
+package dataport
+
+import (
+	"crypto/tls"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"ftps/pkg/event"
+	"ftps/pkg/fault"
+	"ftps/pkg/layer"
+)
+
+// candidate is a connection that is not yet anybody's.
+type candidate struct {
+	ports *Ports
+	raw   net.Conn
+	peer  netip.AddrPort
+	place place
+	only  *Promise // in active mode, the promise it was dialled for
+
+	wire *wire
+	tc   *tls.Conn
+	gone chan struct{} // closed by drop
+
+	// Of the handshake's goroutine.
+	config *tls.Config // of this connection alone
+
+	// Guarded by ports.mu.
+	number  uint64   // older than every promise with a greater one
+	inside  bool     // counted at its place
+	spoke   bool     // its first byte has come
+	dropped bool     // to be closed
+	refused bool     // to be closed once its command is known
+	nominee *Session // whose ticket it shows; proven when the handshake is over
+}
+
+func newCandidate(p *Ports, raw net.Conn, peer netip.AddrPort, where place) *candidate {
+	c := &candidate{ports: p, raw: raw, peer: peer, place: where, gone: make(chan struct{})}
+	heard := &ear{Conn: raw, heard: c.hear}
+	c.wire = &wire{layer.Gather(layer.StrictEOF(heard), layer.DefaultGather), c}
+	c.tc = tls.Server(c.wire, p.hello)
+	return c
+}
+
+// wire is what crypto/tls reads from and writes to. It leads from a
+// ClientHello back to its candidate.
+type wire struct {
+	*layer.Gathering
+	c *candidate
+}
+
+// ear tells when the first byte comes.
+type ear struct {
+	net.Conn
+	heard func()
+	done  bool
+}
+
+func (e *ear) Read(b []byte) (int, error) {
+	n, err := e.Conn.Read(b)
+	if n > 0 && !e.done {
+		e.done = true
+		e.heard()
+	}
+	return n, err
+}
+
+func (e *ear) CloseWrite() error {
+	if cw, ok := e.Conn.(interface{ CloseWrite() error }); ok {
+		return cw.CloseWrite()
+	}
+	return nil
+}
+
+// NetConn returns the connection beneath.
+func (e *ear) NetConn() net.Conn { return e.Conn }
+
+// patience is how long a connection may be silent whose command has not
+// come: its client starts TLS after the 150.
+const patience = 60 * time.Second
+
+func (c *candidate) hear() {
+	p := c.ports
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c.spoke = true
+	c.deadline(time.Now().Add(p.cfg.Handshake))
+}
+
+// deadline bounds the handshake, unless that is over already.
+func (c *candidate) deadline(at time.Time) {
+	if !c.dropped {
+		c.raw.SetDeadline(at)
+	}
+}
+
+// drop has the connection closed by its goroutine.
+func (c *candidate) drop() {
+	if !c.dropped {
+		c.dropped = true
+		close(c.gone)
+		c.raw.SetDeadline(time.Unix(1, 0))
+	}
+}
+
+// examine is the life of a connection from its arrival until it is a
+// transfer's, or closed.
+func (p *Ports) examine(c *candidate) {
+	p.mu.Lock()
+	quiet := patience
+	if slices.ContainsFunc(p.suitors(c), func(pr *Promise) bool { return pr.taken }) {
+		quiet = p.cfg.Handshake
+	}
+	c.deadline(time.Now().Add(quiet))
+	p.mu.Unlock()
+
+	if err := c.tc.Handshake(); err != nil {
+		p.died(c, err)
+		return
+	}
+	p.settle(c)
+}
+
+// died ends a connection whose handshake failed.
+func (p *Ports) died(c *candidate, err error) {
+	p.mu.Lock()
+	dropped := c.dropped
+	var info event.Session
+	if !dropped {
+		suitors := p.suitors(c)
+		info = about(c, suitors)
+		for _, pr := range suitors {
+			pr.died = err
+			pr.poke()
+		}
+	}
+	p.exit(c)
+	p.unlock()
+	// An alert may still be collected.
+	c.raw.SetWriteDeadline(time.Now().Add(moment))
+	c.wire.Close()
+	if !dropped {
+		p.cfg.Sink.Handle(event.HandshakeFailed{Session: info, Data: true, Err: err})
+	}
+}
+
+// settle finds the promise that a connection with a whole handshake belongs
+// to, or refuses it.
+func (p *Ports) settle(c *candidate) {
+	login := time.NewTimer(p.cfg.Pending)
+	defer login.Stop()
+	late := false
+	for {
+		p.mu.Lock()
+		if !c.tc.ConnectionState().DidResume {
+			c.nominee = nil
+		}
+		pr, how, pending, refusal := p.judge(c, time.Now())
+		if c.dropped {
+			p.exit(c)
+			p.unlock()
+			c.close(0)
+			return
+		}
+		if pending != nil && late {
+			pending, refusal = nil, fault.New("data.refused.nologin")
+		}
+		if pr != nil {
+			conn := newConn(c, how, p.cfg.Drain)
+			p.bind(c, pr, how, conn)
+			p.unlock()
+			return
+		}
+		if refusal != nil {
+			suitors := p.refuse(c, refusal)
+			info := about(c, suitors)
+			p.unlock()
+			p.cfg.Sink.Handle(event.DataRefused{Session: info, Peer: c.peer, Cause: refusal})
+			p.dismiss(c, suitors)
+			return
+		}
+		changed := pending.changed
+		p.mu.Unlock()
+		select {
+		case <-changed:
+		case <-login.C:
+			late = true
+		case <-c.gone:
+		}
+	}
+}
+
+// about names the session that a refusal is about, where that is clear.
+func about(c *candidate, suitors []*Promise) event.Session {
+	switch {
+	case len(suitors) == 1:
+		return suitors[0].session.info
+	case c.nominee != nil:
+		return c.nominee.info
+	}
+	return event.Session{}
+}
+
+// dismiss ends a refused connection in order, but not before the commands
+// have come that it may have been meant for: a client that sees its data
+// connection close before it has sent STOR does not ask for the reason, and
+// one that has sent it reads the 522.
+func (p *Ports) dismiss(c *candidate, suitors []*Promise) {
+	limit := time.NewTimer(patience)
+	defer limit.Stop()
+hold:
+	for _, pr := range suitors {
+		select {
+		case <-pr.known:
+		case <-c.gone:
+			break hold
+		case <-limit.C:
+			break hold
+		}
+	}
+	p.mu.Lock()
+	timeout := p.cfg.Drain
+	if c.dropped {
+		timeout = 0
+	}
+	p.mu.Unlock()
+	c.close(timeout)
+	p.mu.Lock()
+	p.exit(c)
+	p.unlock()
+}
+
+// close ends a connection with close_notify, in order where there is time
+// for it.
+func (c *candidate) close(timeout time.Duration) {
+	if timeout > 0 {
+		layer.End(c.tc, c.wire.Gathering, timeout)
+		return
+	}
+	c.raw.SetWriteDeadline(time.Now().Add(moment))
+	c.tc.CloseWrite()
+	c.raw.SetWriteDeadline(time.Now().Add(moment))
+	c.wire.Close()
+}

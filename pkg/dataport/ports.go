@@ -1,0 +1,195 @@
+package dataport
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"ftps/pkg/event"
+	"ftps/pkg/fault"
+)
+
+// Ports are the shared data ports.
+//
+// One mutex guards all that decides who gets which connection: the stamps,
+// the promises, the candidates, the queue. Nothing under it blocks; events
+// and closings that might are put off until it is released, by [Ports.later]
+// and [Ports.unlock].
+type Ports struct {
+	cfg     Config
+	hello   *tls.Config // of every data connection, until its ClientHello is read
+	numbers []int       // of the ports, as the listeners stand
+	stop    chan struct{}
+	live    sync.WaitGroup // connections that are not yet transfers
+	policy  policy
+
+	mu         sync.Mutex
+	closed     bool
+	counter    uint64 // of promises and connections, in the order of their age
+	next       int    // where the rotation goes on
+	stamps     registry
+	places     map[place]*spot
+	queue      []*waiter
+	granting   bool
+	candidates int      // in all places
+	postponed  []func() // to run when mu is released
+}
+
+// policy has the defences that a test switches off to see the attack succeed.
+type policy struct {
+	anyAccount bool // a connection goes to whoever waits at its place
+	noAge      bool // a connection may take a promise that is younger
+	noShadow   bool // no care after a promise that ended unused
+	ticketsUp  bool // tickets on every upload
+}
+
+// New returns the ports of a configuration. Nothing is accepted before Serve.
+func New(cfg Config) *Ports {
+	cfg.defaults()
+	p := &Ports{
+		cfg:    cfg,
+		stop:   make(chan struct{}),
+		places: make(map[place]*spot),
+		stamps: registry{
+			remember: cfg.Remember,
+			most:     cfg.Stamps,
+			byStamp:  make(map[stamp]*Session),
+		},
+	}
+	for _, l := range cfg.Listeners {
+		p.numbers = append(p.numbers, int(addrPort(l.Addr()).Port()))
+	}
+	p.hello = cfg.TLS.Clone()
+	p.hello.GetConfigForClient = configFor
+	return p
+}
+
+// Numbers returns the numbers of the data ports.
+func (p *Ports) Numbers() []int { return append([]int(nil), p.numbers...) }
+
+// Serve accepts data connections until ctx ends or Close is called, and
+// returns nil then. It returns when its goroutines have ended; connections
+// that were taken are their owners'.
+func (p *Ports) Serve(ctx context.Context) error {
+	defer context.AfterFunc(ctx, p.Close)()
+	var accepting sync.WaitGroup
+	for i, l := range p.cfg.Listeners {
+		accepting.Go(func() { p.accept(l, p.numbers[i]) })
+	}
+	accepting.Wait()
+	p.live.Wait()
+	return nil
+}
+
+// Close closes the listeners and every connection that is not yet a transfer.
+func (p *Ports) Close() {
+	p.mu.Lock()
+	defer p.unlock()
+	if p.closed {
+		return
+	}
+	p.closed = true
+	close(p.stop)
+	for _, l := range p.cfg.Listeners {
+		l.Close()
+	}
+	for _, s := range p.stamps.byStamp {
+		if s.promise != nil {
+			p.end(s.promise, fault.Wrap(ErrEnded, "data.ended"))
+		}
+	}
+	for _, sp := range p.places {
+		for _, c := range sp.open {
+			c.drop()
+		}
+	}
+	p.grant()
+}
+
+// How long an Accept rests that failed for lack of descriptors or memory:
+// such things pass, and a listener that gave up would not come back.
+const (
+	shortPause = 5 * time.Millisecond
+	longPause  = time.Second
+)
+
+func (p *Ports) accept(l net.Listener, port int) {
+	pause := shortPause
+	for {
+		raw, err := l.Accept()
+		if err == nil {
+			pause = shortPause
+			p.admit(raw, port)
+			continue
+		}
+		select {
+		case <-p.stop:
+			return
+		default:
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		p.cfg.Sink.Handle(event.Trouble{Where: "data port", Err: err})
+		timer := time.NewTimer(pause)
+		select {
+		case <-p.stop:
+			timer.Stop()
+			return
+		case <-timer.C:
+		}
+		pause = min(2*pause, longPause)
+	}
+}
+
+// admit begins the life of a connection, or ends it where nobody waits for
+// one from its address.
+func (p *Ports) admit(raw net.Conn, port int) {
+	peer := addrPort(raw.RemoteAddr())
+	c := newCandidate(p, raw, peer, place{peer.Addr(), port})
+	p.mu.Lock()
+	cause := p.enter(c)
+	p.unlock()
+	if cause != nil {
+		// A stranger's connection that is let in,
+		// even to a handshake, can stop the one that is waited for.
+		raw.Close()
+		p.cfg.Sink.Handle(event.DataRefused{Peer: peer, Cause: cause})
+		return
+	}
+	p.live.Go(func() { p.examine(c) })
+}
+
+// count returns the next number: what has a smaller one is older.
+func (p *Ports) count() uint64 {
+	p.counter++
+	return p.counter
+}
+
+// later runs f when mu is released.
+func (p *Ports) later(f func()) { p.postponed = append(p.postponed, f) }
+
+// unlock releases mu and does what was put off.
+func (p *Ports) unlock() {
+	todo := p.postponed
+	p.postponed = nil
+	p.mu.Unlock()
+	for _, f := range todo {
+		f()
+	}
+}
+
+// addrPort returns a TCP address in its canonical form: IPv4 that came
+// through a dual-stack socket is IPv4.
+func addrPort(a net.Addr) netip.AddrPort {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	ap := tcp.AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+}

@@ -1,0 +1,189 @@
+package dataport
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"ftps/pkg/event"
+	"ftps/pkg/fault"
+)
+
+// Promise is one data connection to come: the first that arrives at its
+// place after it was made and that belongs to its account.
+type Promise struct {
+	ports     *Ports
+	session   *Session
+	account   string
+	place     place
+	number    uint64 // older than every connection with a greater one
+	made      time.Time
+	exclusive bool           // no other promise at this place, whoever's
+	dial      netip.AddrPort // active mode: where to connect to
+
+	known chan struct{} // closed when the command has come, or never will
+	wake  chan struct{} // holds one token when Take should look again
+
+	// Guarded by ports.mu.
+	phase     phase
+	taken     bool
+	takenAt   time.Time
+	direction event.Direction
+	conn      *Conn      // when bound, until taken
+	candidate *candidate // in active mode, what answered
+	refused   error      // a connection was refused, and why
+	died      error      // a connection did not get through its handshake
+	why       error      // it is over, and why
+}
+
+type phase uint8
+
+const (
+	waiting phase = iota // for its connection
+	bound                // has its connection
+	over                 // taken, cancelled or out of time
+)
+
+// Port returns the port to tell the client; 0 in active mode.
+func (pr *Promise) Port() int { return pr.place.port }
+
+// Take waits for the promise's connection. It is called once, after the 150
+// was sent: clients may start TLS only after it.
+//
+// A connection that was refused does not end the wait at once, for it may
+// have been a stranger's: a good one may still come within the grace, and
+// any whose handshake is under way is waited for.
+func (pr *Promise) Take(ctx context.Context, d event.Direction) (*Conn, error) {
+	p := pr.ports
+	p.mu.Lock()
+	if pr.taken || pr.phase == over {
+		why := pr.why
+		p.mu.Unlock()
+		if why == nil {
+			why = fault.Wrap(ErrEnded, "data.ended")
+		}
+		return nil, why
+	}
+	pr.taken, pr.takenAt, pr.direction = true, time.Now(), d
+	close(pr.known)
+	p.hurry(pr)
+	p.mu.Unlock()
+
+	if pr.dial.IsValid() {
+		dial, cancel := context.WithCancel(ctx)
+		defer cancel()
+		go p.connect(dial, pr)
+	}
+
+	timer := time.NewTimer(p.cfg.Connect)
+	defer timer.Stop()
+	for {
+		p.mu.Lock()
+		if pr.phase == bound {
+			conn := pr.conn
+			pr.conn = nil
+			p.finish(pr)
+			p.unlock()
+			return conn, nil
+		}
+		verdict, again := pr.verdict(time.Now())
+		if verdict == nil && ctx.Err() != nil {
+			verdict = fault.Wrap(ErrEnded, "data.ended")
+		}
+		if verdict != nil {
+			p.end(pr, verdict)
+			verdict = pr.why
+			p.unlock()
+			return nil, verdict
+		}
+		p.mu.Unlock()
+
+		timer.Reset(again)
+		select {
+		case <-pr.wake:
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// verdict says how a Take ends that has no connection yet, or after how long
+// to ask again.
+func (pr *Promise) verdict(now time.Time) (err error, again time.Duration) {
+	if pr.phase == over {
+		return pr.why, 0
+	}
+	p := pr.ports
+	patience := p.cfg.Connect
+	switch {
+	case pr.refused == nil && pr.died == nil:
+	case pr.dial.IsValid():
+		patience = 0 // there is no other to come
+	case !p.undecided(pr):
+		patience = min(patience, p.cfg.Grace)
+	}
+	again = pr.takenAt.Add(patience).Sub(now)
+	if again > 0 {
+		return nil, again
+	}
+	switch {
+	case pr.refused != nil:
+		return fault.Wrap(ErrNotProven, "data.unproven"), 0
+	case pr.died != nil:
+		return fault.Wrap(ErrHandshake, "data.handshake", pr.died), 0
+	}
+	return fault.Wrap(ErrNoConnection, "data.none"), 0
+}
+
+// Cancel ends a promise that was not taken, or whose Take is under way, and
+// closes what waits for it. After the connection is taken it does nothing.
+func (pr *Promise) Cancel() {
+	p := pr.ports
+	p.mu.Lock()
+	defer p.unlock()
+	p.end(pr, fault.Wrap(ErrEnded, "data.ended"))
+}
+
+// poke makes Take look again.
+func (pr *Promise) poke() {
+	select {
+	case pr.wake <- struct{}{}:
+	default:
+	}
+}
+
+// end ends a promise without a transfer: what waits for it is closed, and
+// its place is under quarantine, for its connection may still be on its way.
+func (p *Ports) end(pr *Promise, why error) {
+	if pr.phase == over {
+		return
+	}
+	pr.why = why
+	if pr.conn != nil {
+		p.later(pr.conn.Abort)
+		pr.conn = nil
+	}
+	p.finish(pr)
+	if pr.candidate != nil {
+		pr.candidate.drop()
+	}
+	if !pr.dial.IsValid() {
+		p.shadow(pr.place, pr.session)
+		p.abandon(pr.place)
+	}
+	p.grant()
+}
+
+// finish takes a promise out of the state.
+func (p *Ports) finish(pr *Promise) {
+	p.leave(pr)
+	pr.phase = over
+	if !pr.taken {
+		close(pr.known)
+		pr.taken = true
+	}
+	if pr.session.promise == pr {
+		pr.session.promise = nil
+	}
+	pr.poke()
+}

@@ -1,0 +1,198 @@
+package dataport
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"ftps/pkg/fault"
+)
+
+// waiter is a PASV or EPSV that wants a port.
+type waiter struct {
+	session   *Session
+	account   string
+	exclusive bool
+	granted   chan *Promise // holds the promise, or is closed when the session ended
+}
+
+// turn gives the session a promise as soon as there is a place for it.
+func (p *Ports) turn(ctx context.Context, s *Session) (*Promise, error) {
+	p.mu.Lock()
+	if s.closed || s.account == "" || p.closed {
+		p.mu.Unlock()
+		return nil, fault.Wrap(ErrEnded, "data.ended")
+	}
+	if s.promise != nil {
+		p.end(s.promise, fault.Wrap(ErrEnded, "data.ended"))
+	}
+	w := &waiter{
+		session:   s,
+		account:   s.account,
+		exclusive: s.reuse == Prefer && !s.resumed,
+		granted:   make(chan *Promise, 1),
+	}
+	p.queue = append(p.queue, w)
+	p.grant()
+	p.unlock()
+
+	deadline := time.NewTimer(p.cfg.Turn)
+	defer deadline.Stop()
+	// Age alone may free a place: of a promise that nobody uses, or of a
+	// quarantine. Looking four times a second is soon enough for that.
+	tick := time.NewTicker(250 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case pr := <-w.granted:
+			if pr == nil {
+				return nil, fault.Wrap(ErrEnded, "data.ended")
+			}
+			return pr, nil
+		case <-tick.C:
+			p.mu.Lock()
+			p.grant()
+			p.unlock()
+			continue
+		case <-deadline.C:
+		case <-ctx.Done():
+		}
+		p.mu.Lock()
+		p.queue = slices.DeleteFunc(p.queue, func(q *waiter) bool { return q == w })
+		p.grant() // who waited behind an exclusive one may go on
+		p.unlock()
+		select {
+		case pr := <-w.granted: // in the very last moment
+			if pr != nil {
+				return pr, nil
+			}
+		default:
+		}
+		return nil, fault.Wrap(ErrBusy, "data.busy")
+	}
+}
+
+// grant gives places to those who wait, in their order. One that nobody else
+// may share a place with holds up those behind it from its address, or they
+// would pass it for ever; the others only wait for what they need.
+func (p *Ports) grant() {
+	if len(p.queue) == 0 || p.granting {
+		return
+	}
+	p.granting = true // ending a promise to make room comes back here
+	defer func() { p.granting = false }()
+
+	now := time.Now()
+	var left []*waiter
+	for _, w := range p.queue {
+		s := w.session
+		switch {
+		case s.closed || s.account != w.account || p.closed:
+			close(w.granted)
+			continue
+		case slices.ContainsFunc(left, func(q *waiter) bool { return q.exclusive && q.session.addr == s.addr }):
+		default:
+			if port, ok := p.choose(w, now); ok {
+				w.granted <- p.promise(w, port, now)
+				continue
+			}
+		}
+		left = append(left, w)
+	}
+	p.queue = left
+}
+
+// choose finds a port in rotation: one without a quarantine if there is, and
+// only then one where unused promises have to make room.
+func (p *Ports) choose(w *waiter, now time.Time) (port int, ok bool) {
+	type quality uint8
+	const (
+		none quality = iota
+		crowded
+		shadowed
+		free
+	)
+	best, at := none, 0
+	for i := range p.numbers {
+		k := (p.next + i) % len(p.numbers)
+		where := place{w.session.addr, p.numbers[k]}
+		q := free
+		if p.shadowed(where, w.session, now) {
+			// Only an own ticket is taken here, which a client may not have
+			// that needs the place for itself.
+			if w.exclusive {
+				continue
+			}
+			q = shadowed
+		}
+		switch rivals, stale := p.rivals(w, where, now); {
+		case rivals == 0:
+		case rivals == stale:
+			q = crowded
+		default:
+			continue
+		}
+		if q > best {
+			best, at = q, k
+		}
+	}
+	if best == none {
+		return 0, false
+	}
+	p.next = (at + 1) % len(p.numbers)
+	where := place{w.session.addr, p.numbers[at]}
+	if best == crowded {
+		for _, pr := range slices.Clone(p.at(where).waiting) {
+			if w.rival(pr) {
+				p.end(pr, fault.Wrap(ErrEnded, "data.ended"))
+			}
+		}
+		if w.exclusive {
+			// The room just made is under quarantine.
+			return 0, false
+		}
+	}
+	return p.numbers[at], true
+}
+
+// rival reports whether a promise keeps w from its place.
+func (w *waiter) rival(pr *Promise) bool {
+	return w.exclusive || pr.exclusive || pr.account == w.account
+}
+
+// rivals counts the promises at a place that keep w from it, and those among
+// them that nobody has used for so long that they must make room.
+func (p *Ports) rivals(w *waiter, where place, now time.Time) (all, stale int) {
+	sp := p.places[where]
+	if sp == nil {
+		return 0, 0
+	}
+	for _, pr := range sp.waiting {
+		if w.rival(pr) {
+			all++
+			if !pr.taken && now.Sub(pr.made) >= p.cfg.Unused {
+				stale++
+			}
+		}
+	}
+	return all, stale
+}
+
+// promise makes the promise that was granted.
+func (p *Ports) promise(w *waiter, port int, now time.Time) *Promise {
+	pr := &Promise{
+		ports:     p,
+		session:   w.session,
+		account:   w.account,
+		place:     place{w.session.addr, port},
+		number:    p.count(),
+		made:      now,
+		exclusive: w.exclusive,
+		known:     make(chan struct{}),
+		wake:      make(chan struct{}, 1),
+	}
+	sp := p.at(pr.place)
+	sp.waiting = append(sp.waiting, pr)
+	w.session.promise = pr
+	return pr
+}

@@ -1,0 +1,109 @@
+package layer
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"time"
+)
+
+// ErrNoEnd says that everything was sent and ended in order, but that the
+// peer did not end its side in time. Some servers never do.
+var ErrNoEnd = errors.New("layer: the peer did not end its side of the connection")
+
+// endBytes is how much a peer may still send while its end is awaited.
+const endBytes = 1 << 20
+
+// endLimit bounds the end of a connection that makes progress all the time,
+// in multiples of the time-out without progress.
+const endLimit = 30
+
+// End ends a connection in order and closes it. It is the same for both
+// sides and for either direction of a transfer:
+//
+//	send what is collected, TLS close_notify, TCP FIN,
+//	read to the peer's end, close.
+//
+// A naive Close loses data: where something that the peer sent, such as a
+// session ticket, is still unread, close() answers with a reset, and the
+// kernels throw away what is on its way. Reading to the end empties the
+// buffer first.
+//
+// raw is what tc was made from. The time-out is for time without progress;
+// a peer that reads slowly is waited for as long as it reads. A peer that
+// ends its side with a mere FIN has taken all there was, or its kernel would
+// have reset: that is no error. The connection is closed in every case.
+func End(tc *tls.Conn, raw net.Conn, timeout time.Duration) error {
+	defer raw.Close()
+	limit := time.Now().Add(endLimit * timeout)
+
+	if err := push(raw, timeout, limit); err != nil {
+		return err
+	}
+	if err := tc.CloseWrite(); err != nil {
+		return err
+	}
+	// CloseWrite leaves an expired write deadline behind, which would stop
+	// the very record it wrote: push sets a new one.
+	if err := push(raw, timeout, limit); err != nil {
+		return err
+	}
+	// RFC 8446 §6.1: the write side may end while the other goes on.
+	if err := closeWrite(raw); err != nil {
+		return err
+	}
+	return drain(tc, raw, timeout, limit)
+}
+
+// Push sends what g has collected. The time-out is for time without progress.
+// It leaves a write deadline behind.
+func Push(g *Gathering, timeout time.Duration) error {
+	return push(g, timeout, time.Now().Add(endLimit*timeout))
+}
+
+func push(raw net.Conn, timeout time.Duration, limit time.Time) error {
+	g, gathers := raw.(*Gathering)
+	for {
+		if err := raw.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
+			return err
+		}
+		if !gathers {
+			return nil
+		}
+		before := g.Pending()
+		err := g.Flush()
+		if !errors.Is(err, os.ErrDeadlineExceeded) || g.Pending() == before || time.Now().After(limit) {
+			return err
+		}
+	}
+}
+
+// drain reads to the peer's end.
+func drain(tc *tls.Conn, raw net.Conn, timeout time.Duration, limit time.Time) error {
+	unsent, _ := outstanding(raw)
+	buf := make([]byte, 4<<10)
+	left := endBytes
+	for left > 0 {
+		if err := raw.SetReadDeadline(time.Now().Add(timeout)); err != nil {
+			return err
+		}
+		n, err := tc.Read(buf)
+		left -= n
+		switch {
+		case err == nil:
+		case err == io.EOF, errors.Is(err, ErrTruncated):
+			return nil
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			now, known := outstanding(raw)
+			if !known || now >= unsent || time.Now().After(limit) {
+				return ErrNoEnd
+			}
+			unsent = now
+		default:
+			return err
+		}
+	}
+	return ErrNoEnd
+}

@@ -1,0 +1,30 @@
+// Package layer has the small wrappers that a data connection is made of,
+// each round a [net.Conn] and each with one concern.
+//
+// From the wire upwards:
+//
+//	raw        the TCP connection
+//	StrictEOF  an end without close_notify is an error, not an end
+//	Gather     many TLS records become one write
+//	TLS        crypto/tls
+//	Stall      a deadline that progress renews
+//	Count      bytes, for whoever looks on
+//	Rate       bytes a second
+//
+// [End] is the orderly end of such a stack, the same for both sides. What
+// the bytes mean (ASCII, block mode) is no business of this package.
+package layer
+
+import "net"
+
+// closeWriter is a connection that can end one direction, as TCP can.
+type closeWriter interface{ CloseWrite() error }
+
+// closeWrite ends the sending direction of a connection that has two; for
+// one that has not, it does nothing.
+func closeWrite(c net.Conn) error {
+	if cw, ok := c.(closeWriter); ok {
+		return cw.CloseWrite()
+	}
+	return nil
+}

@@ -1,0 +1,32 @@
+package layer
+
+import (
+	"net"
+	"syscall"
+	"unsafe"
+)
+
+// outstanding returns how many bytes the kernel has not yet had acknowledged
+// by the peer (SIOCOUTQ, tcp(7)).
+func outstanding(c net.Conn) (n int, known bool) {
+	for {
+		switch v := c.(type) {
+		case syscall.Conn:
+			sc, err := v.SyscallConn()
+			if err != nil {
+				return 0, false
+			}
+			var value int32
+			var errno syscall.Errno
+			err = sc.Control(func(fd uintptr) {
+				_, _, errno = syscall.Syscall(syscall.SYS_IOCTL, fd, syscall.TIOCOUTQ,
+					uintptr(unsafe.Pointer(&value)))
+			})
+			return int(value), err == nil && errno == 0
+		case interface{ NetConn() net.Conn }:
+			c = v.NetConn()
+		default:
+			return 0, false
+		}
+	}
+}
