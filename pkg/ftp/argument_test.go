@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // refused reports the arguments that should have been refused.
@@ -127,4 +128,45 @@ func TestChoicesThatFEATShows(t *testing.T) {
 	if got, chosen := ParseChoices(""); got != nil || chosen != "" {
 		t.Errorf("%v, %q", got, chosen)
 	}
+}
+
+func FuzzArguments(f *testing.F) {
+	for _, s := range []string{"20261122185007.5", "1 0", "0 49", "SHA-256 0-49 169c x", `created "/a""b"`, "Modify=1;UNIX.mode=644; x", "[::1]", "A N", "a\x1b\u202e"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if when, err := ParseTime(s); err == nil && when.Year() < 10000 {
+			if again, err := ParseTime(FormatTime(when)); err != nil || !again.Equal(when.Truncate(time.Second)) {
+				t.Errorf("time %q: %v, %v", s, again, err)
+			}
+		}
+		if r, err := ParseRange(s); err == nil {
+			if again, err := ParseRange(r.String()); err != nil || again != r || r.Len() < 0 {
+				t.Errorf("range %q: %v, %v", s, again, err)
+			}
+		}
+		if h, err := ParseHash(s); err == nil && !h.Range.IsWhole() && CheckArg(h.Name) == nil {
+			if again, err := ParseHash(FormatHash(h)); err != nil || !reflect.DeepEqual(again, h) {
+				t.Errorf("hash %q: %+v, %v", s, again, err)
+			}
+		}
+		if again, err := ParseQuotedPath(QuotePath(s)); err != nil || again != s {
+			t.Errorf("path %q: %q, %v", s, again, err)
+		}
+		if facts, path, err := ParseMFF(s); err == nil {
+			again, p, err := ParseMFF(FormatMFF(facts, path))
+			if err != nil || p != path || !slices.Equal(again, facts) {
+				t.Errorf("facts %q: %v, %q, %v", s, again, p, err)
+			}
+		}
+		if host, err := ParseHost(s); err == nil && strings.ContainsAny(host, "/\\\x00\r\n% ") {
+			t.Errorf("host %q: %q", s, host)
+		}
+		if safe := Sanitise(s); Sanitise(safe) != safe || strings.ContainsAny(safe, "\x00\r\n\x1b\x7f\u009b\u202e") {
+			t.Errorf("%q shown as %q", s, safe)
+		}
+		_, _ = ParseType(s)
+		_, _ = ParseLang(s)
+		_, _ = ParseALLO(s)
+	})
 }
