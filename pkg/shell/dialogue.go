@@ -24,6 +24,8 @@ type Dialogue struct {
 	verbose bool
 	json    io.Writer // where replies go as objects, or nil
 	hushed  int
+	held    []ftp.Reply // final replies that wait for a result to be shown
+	holding bool
 	verb    string
 	shown   ftp.Reply // the last refusal that was shown
 }
@@ -65,6 +67,10 @@ func (d *Dialogue) Reply(r ftp.Reply) {
 }
 
 func (d *Dialogue) show(r ftp.Reply) {
+	if d.holding && r.Code >= 200 {
+		d.held = append(d.held, r)
+		return
+	}
 	if r.Code >= 400 {
 		d.shown = r
 	}
@@ -109,6 +115,24 @@ func (d *Dialogue) hush() (speak func()) {
 		d.mu.Lock()
 		defer d.mu.Unlock()
 		d.hushed--
+	}
+}
+
+// hold keeps final replies back until the returned function is called, so
+// that a listing stands between the reply that it begins and the one that it
+// is complete.
+func (d *Dialogue) hold() (release func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.holding = true
+	return func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		held := d.held
+		d.held, d.holding = nil, false
+		for _, r := range held {
+			d.show(r)
+		}
 	}
 }
 

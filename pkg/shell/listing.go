@@ -16,6 +16,7 @@ import (
 )
 
 func runLs(ctx context.Context, s *Session, args arguments, out io.Writer) error {
+	defer s.Dialogue.hold()()
 	folder := args.operand(0, "")
 	entries, missed, err := s.list(ctx, folder)
 	if err != nil {

@@ -42,7 +42,7 @@ type Server interface {
 	Usable() bool
 }
 
-//var _ Server = (*ftpclient.Conn)(nil)
+var _ Server = (*ftpclient.Conn)(nil)
 
 // Options are what a session works with.
 type Options struct {
