@@ -36,7 +36,7 @@ func closedInOrder(t *testing.T, tc *tls.Conn) {
 
 func TestATicketOfAnotherAccountTakesNothing(t *testing.T) {
 	attack := func(t *testing.T, blind bool) (stolen bool) {
-		inBubble(t, 1, nil, func(r *rig) {
+		inBubble(t, 1, nil, func(t *testing.T, r *rig) {
 			r.ports.policy.anyAccount = blind
 			victim := r.client(alice, "ana", Require, nil)
 			thief := r.client(alice, "eve", Require, nil)
@@ -73,7 +73,7 @@ func TestATicketOfAnotherAccountTakesNothing(t *testing.T) {
 }
 
 func TestAConnectionWithoutATicketIsToldSoInOrder(t *testing.T) {
-	inBubble(t, 1, nil, func(r *rig) {
+	inBubble(t, 1, nil, func(t *testing.T, r *rig) {
 		c := r.client(alice, "ana", Require, nil)
 		c.tls.ClientSessionCache = nil
 		pr := c.pasv()
@@ -112,7 +112,7 @@ func (r *recorder) Write(b []byte) (int, error) {
 func TestAReplayedHelloTakesNothing(t *testing.T) {
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		t.Run(tls.VersionName(version), func(t *testing.T) {
-			inBubble(t, 1, nil, func(r *rig) {
+			inBubble(t, 1, nil, func(t *testing.T, r *rig) {
 				c := r.connectAs(alice, nil, &tls.Config{MaxVersion: version})
 				c.login("ana", Require)
 
@@ -149,7 +149,7 @@ func TestAReplayedHelloTakesNothing(t *testing.T) {
 }
 
 func TestAStolenTicketWithoutItsSecretTakesNothing(t *testing.T) {
-	inBubble(t, 1, nil, func(r *rig) {
+	inBubble(t, 1, nil, func(t *testing.T, r *rig) {
 		c := r.client(alice, "ana", Require, nil)
 		thief := r.client(alice, "eve", Require, nil)
 		// The ticket as it is read off the wire, with a secret of the thief's.
@@ -195,7 +195,7 @@ func TestStallsGarbageSilenceAndPlaintextDoNotStopTheRealConnection(t *testing.T
 		"gone": func(raw net.Conn) { raw.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, 1, nil, func(r *rig) {
+			inBubble(t, 1, nil, func(t *testing.T, r *rig) {
 				c := r.client(alice, "ana", Require, nil)
 				pr := c.pasv()
 				bad := r.listen[pr.Port()].dial(alice)
@@ -217,7 +217,7 @@ func TestStallsGarbageSilenceAndPlaintextDoNotStopTheRealConnection(t *testing.T
 }
 
 func TestAStalledHandshakeEndsTheWaitWithItsOwnVerdict(t *testing.T) {
-	inBubble(t, 1, nil, func(r *rig) {
+	inBubble(t, 1, nil, func(t *testing.T, r *rig) {
 		c := r.client(alice, "ana", Require, nil)
 		pr := c.pasv()
 		bad := r.listen[pr.Port()].dial(alice)
@@ -230,7 +230,7 @@ func TestAStalledHandshakeEndsTheWaitWithItsOwnVerdict(t *testing.T) {
 }
 
 func TestAPlaintextConnectionAloneIs425WithinTheGrace(t *testing.T) {
-	inBubble(t, 1, nil, func(r *rig) {
+	inBubble(t, 1, nil, func(t *testing.T, r *rig) {
 		c := r.client(alice, "ana", Require, nil)
 		pr := c.pasv()
 		got := take(pr, event.Upload)
@@ -242,7 +242,7 @@ func TestAPlaintextConnectionAloneIs425WithinTheGrace(t *testing.T) {
 }
 
 func TestAnotherAddressIsClosedBeforeAnyHandshake(t *testing.T) {
-	inBubble(t, 1, nil, func(r *rig) {
+	inBubble(t, 1, nil, func(t *testing.T, r *rig) {
 		c := r.client(alice, "ana", Require, nil)
 		pr := c.pasv()
 		got := take(pr, event.Download)
@@ -264,7 +264,7 @@ func TestAnotherAddressIsClosedBeforeAnyHandshake(t *testing.T) {
 }
 
 func TestAFloodFromOneAddressShutsNobodyOut(t *testing.T) {
-	inBubble(t, 1, nil, func(r *rig) {
+	inBubble(t, 1, nil, func(t *testing.T, r *rig) {
 		noisy := r.client(mall, "eve", Require, nil)
 		quiet := r.client(alice, "ana", Require, nil)
 		promise := noisy.pasv()
@@ -303,7 +303,7 @@ func TestAFloodFromOneAddressShutsNobodyOut(t *testing.T) {
 }
 
 func TestAcceptGoesOnWhenDescriptorsRunOut(t *testing.T) {
-	inBubble(t, 1, nil, func(r *rig) {
+	inBubble(t, 1, nil, func(t *testing.T, r *rig) {
 		c := r.client(alice, "ana", Require, nil)
 		pr := c.pasv()
 		for range 3 {
@@ -335,7 +335,7 @@ func TestAcceptGoesOnWhenDescriptorsRunOut(t *testing.T) {
 // its account waits on the same port.
 func TestALateConnectionDoesNotTakeASistersPromise(t *testing.T) {
 	attack := func(t *testing.T, policy func(*policy), ready, late time.Duration, early bool) (swapped bool) {
-		inBubble(t, 1, nil, func(r *rig) {
+		inBubble(t, 1, nil, func(t *testing.T, r *rig) {
 			if policy != nil {
 				policy(&r.ports.policy)
 			}
@@ -412,7 +412,7 @@ func TestALateConnectionDoesNotTakeASistersPromise(t *testing.T) {
 
 func TestAConnectionNeverTakesAPromiseYoungerThanItself(t *testing.T) {
 	attack := func(t *testing.T, off bool) (swapped bool) {
-		inBubble(t, 1, nil, func(r *rig) {
+		inBubble(t, 1, nil, func(t *testing.T, r *rig) {
 			r.ports.policy.noAge = off
 			// Another account's promise keeps the port open for the address.
 			r.client(alice, "ben", Require, nil).pasv()

@@ -11,7 +11,7 @@ import (
 func TestEachTransferOfASessionIsBoundByItsOwnTicket(t *testing.T) {
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		t.Run(tls.VersionName(version), func(t *testing.T) {
-			inBubble(t, 2, nil, func(r *rig) {
+			inBubble(t, 2, nil, func(t *testing.T, r *rig) {
 				c := r.connectAs(alice, nil, &tls.Config{MaxVersion: version})
 				c.login("ana", Require)
 				for i := range 6 {
@@ -38,7 +38,7 @@ func TestEachTransferOfASessionIsBoundByItsOwnTicket(t *testing.T) {
 
 func TestFilesOfTwoAccountsBehindOneAddressOnOnePortAreNeverSwapped(t *testing.T) {
 	swapped := func(t *testing.T, blind bool) (wrong int) {
-		inBubble(t, 1, nil, func(r *rig) {
+		inBubble(t, 1, nil, func(t *testing.T, r *rig) {
 			r.ports.policy.anyAccount = blind
 			results := make(chan error)
 			for _, name := range []string{"ana", "ben"} {

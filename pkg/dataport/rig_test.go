@@ -55,12 +55,12 @@ type rig struct {
 }
 
 // inBubble runs a story on n data ports in faked time.
-func inBubble(t *testing.T, n int, tune func(*Config), story func(r *rig)) {
+func inBubble(t *testing.T, n int, tune func(*Config), story func(t *testing.T, r *rig)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, n, tune)
 		defer r.stop()
-		story(r)
+		story(t, r)
 	})
 }
 
