@@ -52,6 +52,9 @@ func (f *FS) Create(ctx context.Context, name vfs.Name, how vfs.How) (vfs.Upload
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
+	if how.Offset < 0 {
+		return nil, vfs.ErrOffset
+	}
 	folder, base, err := f.spot(name)
 	if err != nil {
 		return nil, f.explain(err)
@@ -136,7 +139,15 @@ func (u *upload) openNew() error {
 func (u *upload) openCopy(ctx context.Context) error {
 	// Replacing needs no right to the file itself, only to its folder. A file
 	// that its owner made read-only is to stay as it is, so ask.
-	old, err := u.folder.OpenFile(u.base, os.O_RDWR|syscall.O_NONBLOCK, 0)
+	mode := os.O_WRONLY
+	if u.how.Append || u.how.Offset > 0 {
+		mode = os.O_RDWR
+	}
+	old, err := u.folder.OpenFile(u.base, mode|syscall.O_NONBLOCK, 0)
+	if errors.Is(err, syscall.ETXTBSY) {
+		// A program that runs cannot be written, but well be replaced.
+		old, err = u.folder.OpenFile(u.base, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	}
 	if err != nil {
 		return err
 	}

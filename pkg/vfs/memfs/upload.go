@@ -27,6 +27,9 @@ type upload struct {
 // Create implements [vfs.FS].
 func (f *FS) Create(ctx context.Context, name vfs.Name, how vfs.How) (vfs.Upload, error) {
 	u := &upload{fs: f, how: how, base: name.Base()}
+	if how.Offset < 0 {
+		return nil, vfs.ErrOffset
+	}
 	err := f.change(ctx, func() error {
 		if name.IsRoot() {
 			return vfs.ErrIsDir

@@ -102,6 +102,7 @@ var writing = []promise{
 		b.put("/f", "0123")
 		b.refuses("/f", vfs.How{Offset: 5, Size: -1}, vfs.ErrOffset)
 		b.refuses("/new", vfs.How{Offset: 1, Size: -1}, vfs.ErrOffset)
+		b.refuses("/f", vfs.How{Offset: -1, Size: -1}, vfs.ErrOffset)
 		b.holds("/f", "0123")
 		b.shows("/", "f")
 		b.used(4)
