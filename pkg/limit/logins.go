@@ -65,6 +65,11 @@ type failures struct {
 	next  time.Time // when the next attempt has its turn
 }
 
+// mostFailures bounds what stands against an address: the delay grows no
+// further long before, and who comes to a used address later should not wait
+// for days.
+const mostFailures = 30
+
 // NewLogins returns an empty record.
 func NewLogins(policy LoginPolicy) *Logins {
 	return &Logins{
@@ -133,7 +138,7 @@ func (l *Logins) Failed(addr netip.Addr) int {
 	} else {
 		l.order.MoveToBack(l.entries[addr])
 	}
-	f.count++
+	f.count = min(f.count+1, mostFailures)
 	f.since = now
 	if next := now.Add(l.delay(f.count)); next.After(f.next) {
 		f.next = next

@@ -54,6 +54,19 @@ func TestFailuresAreForgottenWithTime(t *testing.T) {
 	})
 }
 
+func TestALongAttackIsForgottenWithinTheHour(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := NewLogins(LoginPolicy{})
+		for range 10_000 {
+			l.Failed(addr("192.0.2.1"))
+		}
+		time.Sleep(time.Hour)
+		if got := l.Failures(addr("192.0.2.1")); got != 0 {
+			t.Errorf("%d failures", got)
+		}
+	})
+}
+
 // One household holds a /64 at least: trying from another of its addresses
 // must not begin anew.
 func TestFailuresCountByIPv6Network(t *testing.T) {

@@ -2,6 +2,7 @@ package users
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,6 +64,13 @@ func add(path string, u User) edit {
 		}
 		if u.Home == "" {
 			u.Home = u.Name
+		}
+		// What is wrong with the account is not the file's fault.
+		if _, err := parse(path, []byte("users:\n"+entry(u, "", "\n")), enforced); err != nil {
+			if all, ok := errors.AsType[Problems](err); ok {
+				err = all[0].Err
+			}
+			return nil, nil, err
 		}
 		want := append(slices.Clone(doc.list.users), u)
 

@@ -200,6 +200,12 @@ func TestEditsOfAccountsThatAreNotThere(t *testing.T) {
 	if _, err := remove("f", "x").apply("f", nil); !errors.Is(err, ErrNoAccount) {
 		t.Errorf("removing from nothing: %v", err)
 	}
+	for _, bad := range []User{{Name: "x", Hash: "secret"}, {Name: "x", Hash: hash2}, {Name: "x", Hash: hash2, Perm: vfs.Read, Home: "s3://a/b"},
+		{Name: "x", Hash: hash2, Perm: vfs.Read, RateUp: 5}} {
+		if _, err := add("f", bad).apply("f", text); err == nil || errors.Is(err, ErrUneasy) || errors.Is(err, ErrInvalid) {
+			t.Errorf("%+v: %v", bad, err)
+		}
+	}
 	if _, err := add("f", User{Name: "x", Hash: hash2}).apply("f", []byte("users: 5\n")); !errors.Is(err, ErrInvalid) {
 		t.Errorf("a file with mistakes: %v", err)
 	}
@@ -214,7 +220,7 @@ func FuzzLoad(f *testing.F) {
 		"\ufeffusers:\n  - name: \"a\\u0085b\"", "? users\n: - name: a", "users:\n  - name: a\n    home: |+\n      x\n\n\n  - name: b"} {
 		f.Add([]byte(seed))
 	}
-	if example, err := os.ReadFile("testdata/users.yaml"); err == nil {
+	if example, err := os.ReadFile("../../users.yaml"); err == nil {
 		f.Add(example)
 	}
 	f.Fuzz(func(t *testing.T, text []byte) {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"go.yaml.in/yaml/v3"
 
@@ -22,7 +23,7 @@ type key struct {
 }
 
 // s3Homes is not a key of its own but a kind of home.
-const s3Homes = "home: s3://…"
+const s3Homes = "s3://"
 
 // keys is every key there is. A setting that nobody enforces yet would
 // promise what the server does not keep: a file that has one is refused, by
@@ -105,7 +106,7 @@ func readHome(p *parser, value *yaml.Node, u *User) (err error) {
 
 // CheckHome says what is wrong with an account's home.
 func CheckHome(home string) error {
-	control := strings.ContainsFunc(home, func(r rune) bool { return r < ' ' || r == 0x7f })
+	control := strings.ContainsFunc(home, unicode.IsControl)
 	if home == "" || control || len(home) > vfs.MaxPath {
 		return fault.New("users.home.bad", strconv.Quote(home))
 	}
