@@ -45,8 +45,9 @@ var keys = []key{
 	{"expires", true, readExpires},
 }
 
-// text returns a scalar that YAML takes for one of the types in tags.
-func text(value *yaml.Node, want string, tags ...string) (string, error) {
+// text returns a scalar that YAML takes for one of the types in tags; the row
+// otherwise says what it should have been.
+func text(value *yaml.Node, otherwise string, tags ...string) (string, error) {
 	if value.Kind == yaml.ScalarNode {
 		for _, tag := range tags {
 			if value.ShortTag() == tag {
@@ -54,7 +55,7 @@ func text(value *yaml.Node, want string, tags ...string) (string, error) {
 			}
 		}
 	}
-	return "", fault.New("users.type."+want, shown(value))
+	return "", fault.New(otherwise, shown(value))
 }
 
 // shown is what stands in the file, short enough for a message.
@@ -81,21 +82,21 @@ func words(value *yaml.Node) ([]*yaml.Node, error) {
 }
 
 func readName(_ *parser, value *yaml.Node, u *User) (err error) {
-	if u.Name, err = text(value, "string", "!!str"); err != nil {
+	if u.Name, err = text(value, "users.type.string", "!!str"); err != nil {
 		return err
 	}
 	return CheckName(u.Name)
 }
 
 func readPassword(_ *parser, value *yaml.Node, u *User) (err error) {
-	if u.Hash, err = text(value, "hash", "!!str"); err != nil {
+	if u.Hash, err = text(value, "users.type.hash", "!!str"); err != nil {
 		return err
 	}
 	return checkHash(u.Hash)
 }
 
 func readHome(p *parser, value *yaml.Node, u *User) (err error) {
-	if u.Home, err = text(value, "string", "!!str"); err != nil {
+	if u.Home, err = text(value, "users.type.string", "!!str"); err != nil {
 		return err
 	}
 	if strings.HasPrefix(u.Home, "s3://") && !p.enforced(s3Homes) {
@@ -132,7 +133,7 @@ func readPermissions(_ *parser, value *yaml.Node, u *User) error {
 	}
 	u.Perm = 0
 	for _, word := range entries {
-		s, err := text(word, "string", "!!str")
+		s, err := text(word, "users.type.string", "!!str")
 		if err != nil {
 			return err
 		}
@@ -162,7 +163,7 @@ func ParsePerm(words string) (vfs.Perm, error) {
 // readSize reads a number of bytes that is not nothing: 0 could be meant as
 // "none at all" as well as "no limit".
 func readSize(value *yaml.Node, n *int64) error {
-	word, err := text(value, "size", "!!str", "!!int")
+	word, err := text(value, "users.type.size", "!!str", "!!int")
 	if err != nil {
 		return err
 	}
@@ -180,7 +181,7 @@ func readRateUp(_ *parser, value *yaml.Node, u *User) error   { return readSize(
 func readRateDown(_ *parser, value *yaml.Node, u *User) error { return readSize(value, &u.RateDown) }
 
 func readMaxSessions(_ *parser, value *yaml.Node, u *User) error {
-	word, err := text(value, "number", "!!int")
+	word, err := text(value, "users.type.number", "!!int")
 	if err != nil {
 		return err
 	}
@@ -206,7 +207,7 @@ func readAllowFrom(_ *parser, value *yaml.Node, u *User) error {
 	}
 	u.AllowFrom = nil
 	for _, word := range entries {
-		s, err := text(word, "string", "!!str")
+		s, err := text(word, "users.type.string", "!!str")
 		if err != nil {
 			return err
 		}
@@ -238,7 +239,7 @@ func ParsePrefix(word string) (netip.Prefix, error) {
 }
 
 func readReuse(_ *parser, value *yaml.Node, u *User) (err error) {
-	if u.Reuse, err = text(value, "string", "!!str"); err != nil {
+	if u.Reuse, err = text(value, "users.type.string", "!!str"); err != nil {
 		return err
 	}
 	return CheckReuse(u.Reuse)
@@ -253,7 +254,7 @@ func CheckReuse(word string) error {
 }
 
 func readClientCert(_ *parser, value *yaml.Node, u *User) (err error) {
-	if u.ClientCert, err = text(value, "string", "!!str"); err != nil {
+	if u.ClientCert, err = text(value, "users.type.string", "!!str"); err != nil {
 		return err
 	}
 	digest, ok := strings.CutPrefix(u.ClientCert, "sha256//")
@@ -265,7 +266,7 @@ func readClientCert(_ *parser, value *yaml.Node, u *User) (err error) {
 }
 
 func readDisabled(_ *parser, value *yaml.Node, u *User) error {
-	word, err := text(value, "bool", "!!bool")
+	word, err := text(value, "users.type.bool", "!!bool")
 	if err != nil {
 		return err
 	}
@@ -274,7 +275,7 @@ func readDisabled(_ *parser, value *yaml.Node, u *User) error {
 }
 
 func readExpires(_ *parser, value *yaml.Node, u *User) error {
-	word, err := text(value, "date", "!!timestamp", "!!str")
+	word, err := text(value, "users.type.date", "!!timestamp", "!!str")
 	if err != nil {
 		return err
 	}
