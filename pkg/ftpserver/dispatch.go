@@ -92,11 +92,11 @@ func (s *session) run(ctx context.Context, r *row, text string) {
 		return
 	}
 	if r.begin == nil {
-		out, err := r.do(s, ctx, a)
-		s.reply(ctx, r.verb, out, err)
-		if r.timing == serial && r.verb != "RNFR" {
+		if r.verb != "RNTO" && r.timing != urgent {
 			s.once.rename = nil // RFC 959 §4.1.3: RNTO follows RNFR immediately
 		}
+		out, err := s.do(ctx, r, a)
+		s.reply(ctx, r.verb, out, err)
 		return
 	}
 	t, err := s.prepare(ctx, r, a)
@@ -106,6 +106,32 @@ func (s *session) run(ctx context.Context, r *row, text string) {
 		return
 	}
 	s.start(ctx, t)
+}
+
+// do runs a handler. One that may take long runs beside the session, which
+// meanwhile waits for it or for somebody who wants it gone; nobody else
+// touches the session's state.
+func (s *session) do(ctx context.Context, r *row, a arg) (out reply, err error) {
+	if r.timing != lengthy {
+		return r.do(s, ctx, a)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		out, err = r.do(s, ctx, a)
+	}()
+	select {
+	case <-done:
+	case f := <-s.exit:
+		if !f.wait {
+			cancel(errKicked)
+		}
+		<-done
+		s.leave(f)
+	}
+	return out, err
 }
 
 // check holds a command against its needs, in the order in which a client
@@ -135,11 +161,11 @@ func (s *session) readArg(r *row, text string) (arg, error) {
 		}
 	case argText:
 		if text == "" {
-			return a, refuse("reply.needarg", r.verb, r.verb+strings.ReplaceAll(r.syntax, "<SP>", ""))
+			return a, needArg(r.verb, r.syntax)
 		}
 	case argPath:
 		if text == "" {
-			return a, refuse("reply.needarg", r.verb, r.verb+strings.ReplaceAll(r.syntax, "<SP>", ""))
+			return a, needArg(r.verb, r.syntax)
 		}
 		a.path, err = vfs.Resolve(s.folder, text)
 	case argFolder:
@@ -151,6 +177,11 @@ func (s *session) readArg(r *row, text string) (arg, error) {
 		}
 	}
 	return a, err
+}
+
+// needArg refuses a command that came without its argument.
+func needArg(verb, syntax string) error {
+	return refuse("reply.needarg", verb, verb+strings.ReplaceAll(syntax, "<SP>", ""))
 }
 
 // reply sends the one final reply of a command, and tells the sink of what

@@ -39,6 +39,8 @@ func size(s *session, ctx context.Context, a arg) (reply, error) {
 func mdtm(s *session, ctx context.Context, a arg) (reply, error) {
 	info, err := s.login.account.FS.Stat(ctx, a.path)
 	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return s.setTime(ctx, a)
 	case err != nil:
 		return reply{}, err
 	case info.Type != vfs.TypeFile:
@@ -47,25 +49,92 @@ func mdtm(s *session, ctx context.Context, a arg) (reply, error) {
 	return plain(213, ftp.FormatTime(info.ModTime)), nil
 }
 
-// mfmt is MFMT (draft-somers-ftp-mfxx §3).
-func mfmt(s *session, ctx context.Context, a arg) (reply, error) {
-	stamp, file, ok := strings.Cut(a.text, " ")
-	if !ok {
-		return reply{}, refuse("reply.needarg", "MFMT", "MFMT YYYYMMDDHHMMSS path")
-	}
-	when, err := ftp.ParseTime(stamp)
+// setTime is MDTM with a time before the path, which no RFC has and some
+// clients send.
+func (s *session) setTime(ctx context.Context, a arg) (reply, error) {
+	when, path, err := ftp.ParseMFMT(a.text)
 	if err != nil {
-		return reply{}, refuseFor(err, "reply.time")
+		return reply{}, fs.ErrNotExist // it was a name after all
 	}
-	name, err := vfs.Resolve(s.folder, file)
+	if s.login.account.Perm&vfs.Chtime == 0 {
+		return reply{}, refuse("reply.noright", "MDTM")
+	}
+	name, err := vfs.Resolve(s.folder, path)
 	if err != nil {
 		return reply{}, err
 	}
 	if err := s.login.account.FS.Chtimes(ctx, name, when); err != nil {
 		return reply{}, err
 	}
-	s.emit(event.Changed{Session: s.info, Verb: "MFMT", Name: name.String()})
-	return plain(213, "Modify="+ftp.FormatTime(when)+"; "+name.String()), nil
+	s.emit(event.Changed{Session: s.info, Verb: "MDTM", Name: name.String()})
+	return plain(213, ftp.FormatTime(when)), nil
+}
+
+// mfmt is MFMT (draft-somers-ftp-mfxx §3).
+func mfmt(s *session, ctx context.Context, a arg) (reply, error) {
+	when, path, err := ftp.ParseMFMT(a.text)
+	if err != nil {
+		return reply{}, refuseFor(err, "reply.time")
+	}
+	facts := []ftp.FactValue{{Name: "Modify", Value: ftp.FormatTime(when)}}
+	return s.setFacts(ctx, "MFMT", facts, path)
+}
+
+// mff is MFF (draft-somers-ftp-mfxx §5).
+func mff(s *session, ctx context.Context, a arg) (reply, error) {
+	facts, path, err := ftp.ParseMFF(a.text)
+	if err != nil {
+		return reply{}, refuseFor(err, "reply.syntax")
+	}
+	return s.setFacts(ctx, "MFF", facts, path)
+}
+
+// setFacts changes the facts of a path, all or none: each is read before the
+// first is set.
+func (s *session) setFacts(ctx context.Context, verb string, facts []ftp.FactValue, path string) (reply, error) {
+	name, err := vfs.Resolve(s.folder, path)
+	if err != nil {
+		return reply{}, err
+	}
+	tree := s.login.account.FS
+	var set []func() error
+	var told strings.Builder
+	for _, f := range facts {
+		switch strings.ToLower(f.Name) {
+		case "modify":
+			when, err := ftp.ParseTime(f.Value)
+			if err != nil {
+				return reply{}, refuseFor(err, "reply.time")
+			}
+			set = append(set, func() error { return tree.Chtimes(ctx, name, when) })
+		case "unix.mode":
+			mode, err := ftp.ParseMode(f.Value)
+			if err != nil {
+				return reply{}, refuseFor(err, "reply.mode.octal")
+			}
+			set = append(set, func() error { return tree.Chmod(ctx, name, mode) })
+		default:
+			return reply{}, refuse("reply.mff.fact", "Modify, UNIX.mode")
+		}
+		told.WriteString(f.Name + "=" + f.Value + ";")
+	}
+	for _, do := range set {
+		if err := do(); err != nil {
+			return reply{}, err
+		}
+	}
+	s.emit(event.Changed{Session: s.info, Verb: verb, Name: name.String()})
+	return plain(213, told.String()+" "+name.String()), nil
+}
+
+// avbl is AVBL (draft-peterson-streamlined-ftp-command-extensions §4): the
+// bytes that may still be written.
+func avbl(s *session, ctx context.Context, a arg) (reply, error) {
+	n, err := s.login.account.FS.Available(ctx, a.path)
+	if err != nil {
+		return reply{}, err
+	}
+	return plain(213, strconv.FormatInt(n, 10)), nil
 }
 
 // dele is DELE.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io/fs"
 	"iter"
-	"net"
 	"path"
 	"strings"
 	"time"
@@ -111,8 +110,8 @@ const listBuffer = 16 << 10
 func (s *session) sendEntries(folder vfs.Name, entries iter.Seq2[vfs.Info, error], line lineFunc) *transfer {
 	perm := s.login.account.Perm
 	t := &transfer{direction: event.Listing, name: folder}
-	t.carry = func(ctx context.Context, conn net.Conn) error {
-		out := bufio.NewWriterSize(conn, listBuffer)
+	t.carry = func(ctx context.Context, f frame) error {
+		out := bufio.NewWriterSize(f.out, listBuffer)
 		for info, err := range entries {
 			if err != nil {
 				return blame(errSource, err)

@@ -79,7 +79,7 @@ func (s *session) reset() {
 	s.logout()
 	s.login = loginState{failures: s.login.failures}
 	s.protect = protection{}
-	s.params = freshParameters()
+	s.params = s.freshParameters()
 	s.once = freshOneShots()
 	s.port = portState{}
 	s.folder = vfs.Name{}

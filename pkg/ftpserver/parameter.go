@@ -22,12 +22,16 @@ func typ(s *session, _ context.Context, a arg) (reply, error) {
 	return say("reply.type", strings.ToUpper(a.text)), nil
 }
 
-// mode is MODE (RFC 959 §3.4).
-func mode(_ *session, _ context.Context, a arg) (reply, error) {
-	if !strings.EqualFold(a.text, "S") {
-		return reply{}, refuse("reply.parameter", "MODE", "MODE S")
+// mode is MODE (RFC 959 §3.4). It ends a data connection that MODE B kept.
+func mode(s *session, _ context.Context, a arg) (reply, error) {
+	for i := range modes {
+		if strings.EqualFold(a.text, modes[i].letter) {
+			s.port.dropOpen()
+			s.params.mode = &modes[i]
+			return say("reply.mode", modes[i].letter), nil
+		}
 	}
-	return say("reply.mode", "S"), nil
+	return reply{}, refuse("reply.parameter", "MODE", "MODE S, MODE B, MODE Z")
 }
 
 // stru is STRU (RFC 959 §3.1.2).

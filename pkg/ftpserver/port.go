@@ -50,6 +50,38 @@ func epsv(s *session, ctx context.Context, a arg) (reply, error) {
 	return plain(229, ftp.FormatEPSVReply(port)), nil
 }
 
+// port is PORT (RFC 959 §4.1.2): the client waits, and the server connects.
+func port(s *session, ctx context.Context, a arg) (reply, error) {
+	to, err := ftp.ParsePORT(a.text)
+	return s.active(ctx, to, err)
+}
+
+// eprt is EPRT (RFC 2428 §2).
+func eprt(s *session, ctx context.Context, a arg) (reply, error) {
+	to, err := ftp.ParseEPRT(a.text)
+	if errors.Is(err, ftp.ErrFamily) {
+		return reply{}, refuse("reply.eprt.family")
+	}
+	return s.active(ctx, to, err)
+}
+
+// active promises a connection to the client. Only the client's own address,
+// and no port below 1024, lest the server be used against others (RFC 2577
+// §3: 504).
+func (s *session) active(ctx context.Context, to netip.AddrPort, err error) (reply, error) {
+	switch {
+	case s.port.epsvAll:
+		return reply{}, refuse("reply.epsv.all")
+	case err != nil:
+		return reply{}, refuseFor(err, "reply.syntax")
+	case to.Addr().Unmap() != s.info.Remote.Addr() || to.Port() < 1024:
+		return reply{}, refuse("reply.port.bounce")
+	}
+	s.port.drop()
+	s.port.promise, err = s.data.Dial(ctx, to)
+	return say("reply.port"), err
+}
+
 // promise gets a data port for the next transfer; the one before it ends.
 func (s *session) promise(ctx context.Context) (uint16, error) {
 	s.port.drop()

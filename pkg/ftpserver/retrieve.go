@@ -3,7 +3,7 @@ package ftpserver
 import (
 	"context"
 	"io"
-	"net"
+	"math"
 
 	"ftps/pkg/event"
 	"ftps/pkg/ftp"
@@ -13,8 +13,12 @@ import (
 // retrieve is RETR.
 func retrieve(s *session, ctx context.Context, a arg) (*transfer, error) {
 	offset := s.once.rest
-	if offset > 0 && s.params.ascii {
-		return nil, refuse("reply.rest.ascii") // RFC 3659 §5: octets of the file, which TYPE A changes
+	if err := s.checkOffset(); err != nil {
+		return nil, err
+	}
+	length := int64(math.MaxInt64)
+	if r := s.once.rang; !r.IsWhole() {
+		offset, length = r.First, r.Len()
 	}
 	file, err := s.login.account.FS.Open(ctx, a.path)
 	if err != nil {
@@ -30,16 +34,31 @@ func retrieve(s *session, ctx context.Context, a arg) (*transfer, error) {
 	}
 	ascii := s.params.ascii
 	t := &transfer{direction: event.Download, name: a.path, offset: offset}
-	t.carry = func(_ context.Context, conn net.Conn) error {
-		var dst io.Writer = conn
+	t.carry = func(_ context.Context, f frame) error {
+		dst := f.out
 		if ascii {
-			dst = ftp.NewASCIIWriter(conn)
+			dst = ftp.NewASCIIWriter(dst)
 		}
-		return t.copyData(dst, file, errSource, errData)
+		return t.copyData(dst, io.LimitReader(file, length), errSource, errData)
 	}
 	t.settle = func(_ context.Context, err error) error {
 		file.Close()
 		return err
 	}
 	return t, nil
+}
+
+// checkOffset refuses REST and RANG where a byte of the file is no byte of
+// the transfer (RFC 3659 §5.1: REST with an offset is for MODE S), and TYPE A
+// changes what is counted.
+func (s *session) checkOffset() error {
+	switch {
+	case s.once.rest == 0 && s.once.rang.IsWhole():
+		return nil
+	case s.params.ascii:
+		return refuse("reply.rest.ascii")
+	case s.params.mode.letter != "S":
+		return refuse("reply.rest.mode")
+	}
+	return nil
 }

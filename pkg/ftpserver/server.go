@@ -24,6 +24,7 @@ type Config struct {
 	Ports   *dataport.Ports
 	Sink    event.Sink
 	Lang    catalog.Lang // of replies until LANG chooses
+	Version string       // told by CSID
 	Banner  string       // replaces the greeting's text
 
 	// PublicIP returns the IPv4 address to tell in PASV, or the zero Addr to

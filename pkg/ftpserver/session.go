@@ -85,26 +85,40 @@ type protection struct {
 // parameters are those that stand until they are changed.
 type parameters struct {
 	ascii bool
+	mode  *transferMode
 	facts ftp.Facts
+	hash  int           // of algorithms
+	idle  time.Duration // as SITE IDLE said
 }
 
 // oneShots serve the next command only.
 type oneShots struct {
 	rest   int64
 	allo   int64 // -1 for none
+	rang   ftp.Range
 	rename *vfs.Name
+	copy   *vfs.Name
 }
 
-// portState is the data port promised by PASV or EPSV.
+// portState is the data connection to come, or the one that MODE B kept.
 type portState struct {
 	promise *dataport.Promise
+	open    *dataport.Conn
 	epsvAll bool // RFC 2428 §4: for the rest of the session
 }
 
 func (p *portState) drop() {
+	p.dropOpen()
 	if p.promise != nil {
 		p.promise.Cancel()
 		p.promise = nil
+	}
+}
+
+func (p *portState) dropOpen() {
+	if p.open != nil {
+		p.open.Abort()
+		p.open = nil
 	}
 }
 
@@ -124,16 +138,18 @@ func newSession(srv *Server, conn net.Conn, info event.Session) *session {
 		exit:    make(chan farewell, 1),
 		control: control{raw: conn, conn: conn, lang: srv.cfg.Lang},
 	}
-	s.params = freshParameters()
+	s.params = s.freshParameters()
 	s.once = freshOneShots()
 	s.publish("")
 	return s
 }
 
-// RFC 959 §5.1: TYPE ASCII is the default.
-func freshParameters() parameters { return parameters{ascii: true, facts: ftp.AllFacts} }
+// RFC 959 §5.1: TYPE ASCII and MODE stream are the defaults.
+func (s *session) freshParameters() parameters {
+	return parameters{ascii: true, mode: &modes[0], facts: ftp.AllFacts, idle: s.srv.cfg.IdleTimeout}
+}
 
-func freshOneShots() oneShots { return oneShots{allo: -1} }
+func freshOneShots() oneShots { return oneShots{allo: -1, rang: ftp.WholeFile} }
 
 // leave asks the session to end; the first to ask decides how, but a kick
 // overrules a shutdown that waits.
@@ -242,7 +258,7 @@ func (s *session) patience() time.Duration {
 	if s.login.account == nil {
 		return max(0, s.srv.cfg.LoginTimeout-time.Since(s.started))
 	}
-	return s.srv.cfg.IdleTimeout
+	return s.params.idle
 }
 
 // dismiss says goodbye on behalf of f.

@@ -3,8 +3,7 @@ package ftpserver
 import (
 	"context"
 	"errors"
-	"io"
-	"net"
+	"io/fs"
 
 	"ftps/pkg/event"
 	"ftps/pkg/ftp"
@@ -13,18 +12,34 @@ import (
 
 // store is STOR: it replaces the file, or with REST goes on from an offset.
 func store(s *session, ctx context.Context, a arg) (*transfer, error) {
-	if s.once.rest > 0 && s.params.ascii {
-		return nil, refuse("reply.rest.ascii")
+	if err := s.checkOffset(); err != nil {
+		return nil, err
 	}
 	return s.upload(ctx, a.path, vfs.How{Offset: s.once.rest, Size: s.once.allo})
 }
 
 // appendTo is APPE.
 func appendTo(s *session, ctx context.Context, a arg) (*transfer, error) {
-	if s.once.rest > 0 {
+	if s.once.rest > 0 || !s.once.rang.IsWhole() {
 		return nil, refuse("reply.rest.append")
 	}
 	return s.upload(ctx, a.path, vfs.How{Append: true, Size: -1})
+}
+
+// stou is STOU: under a name that nobody has, which the 150 tells
+// (RFC 1123 §4.1.2.9).
+func stou(s *session, ctx context.Context, _ arg) (*transfer, error) {
+	for {
+		name := s.folder.Child("stou-" + newID() + newID())
+		t, err := s.upload(ctx, name, vfs.How{New: true, Size: s.once.allo})
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err == nil {
+			t.opening = plain(150, "FILE: "+name.String())
+		}
+		return t, err
+	}
 }
 
 // upload begins an upload. Nothing that a reader can see changes until the
@@ -38,10 +53,10 @@ func (s *session) upload(ctx context.Context, name vfs.Name, how vfs.How) (*tran
 	}
 	t := &transfer{direction: event.Upload, name: name, offset: file.Offset()}
 	ascii := s.params.ascii
-	t.carry = func(_ context.Context, conn net.Conn) error {
-		var src io.Reader = conn
+	t.carry = func(_ context.Context, f frame) error {
+		src := f.in
 		if ascii {
-			src = ftp.NewASCIIReader(conn)
+			src = ftp.NewASCIIReader(src)
 		}
 		return t.copyData(file, src, errData, nil)
 	}

@@ -66,8 +66,9 @@ const (
 type timing uint8
 
 const (
-	serial timing = iota // after the transfer in progress
-	urgent               // at once, also while a transfer runs
+	serial  timing = iota // after the transfer in progress
+	lengthy               // the same, and it may take long: who wants to end the session need not wait for it
+	urgent                // at once, also while a transfer runs
 )
 
 // commands returns the table. (It is a function because HELP reads the table
@@ -86,25 +87,36 @@ func commands() []row {
 
 		// Login: RFC 959 §4.1.1.
 		{verb: "USER", syntax: "<SP> name", arg: argText, need: secure, do: user, help: "reply.help.user", rfc: "RFC 959 §4.1.1"},
-		{verb: "PASS", syntax: "<SP> password", arg: argMaybe, need: secure, do: pass, help: "reply.help.pass", rfc: "RFC 959 §4.1.1"},
+		{verb: "PASS", syntax: "<SP> password", arg: argMaybe, need: secure, timing: lengthy, do: pass, help: "reply.help.pass", rfc: "RFC 959 §4.1.1"},
 		{verb: "ACCT", syntax: "<SP> text", arg: argMaybe, need: secure, do: never("reply.acct"), help: "reply.help.acct", rfc: "RFC 959 §4.1.1"},
 		{verb: "REIN", arg: argNone, need: secure, do: rein, help: "reply.help.rein", rfc: "RFC 959 §4.1.1, 4217 §13"},
 		{verb: "QUIT", arg: argMaybe, need: free, do: quit, help: "reply.help.quit", rfc: "RFC 959 §4.1.1"},
 		{verb: "SMNT", syntax: "<SP> path", arg: argMaybe, need: login, do: never("reply.smnt"), help: "reply.help.smnt", rfc: "RFC 959 §4.1.1"},
 
 		// Folders.
-		{verb: "CWD", syntax: "<SP> path", arg: argPath, need: login, do: cwd, help: "reply.help.cwd", rfc: "RFC 959 §4.1.1"},
+		{verb: "CWD", syntax: "<SP> path", arg: argPath, need: login, do: cwd, feat: []string{"TVFS"}, help: "reply.help.cwd", rfc: "RFC 959 §4.1.1"},
 		{verb: "CDUP", arg: argNone, need: login, do: cdup, help: "reply.help.cdup", rfc: "RFC 959 §4.1.1"},
 		{verb: "PWD", arg: argNone, need: login, do: pwd, help: "reply.help.pwd", rfc: "RFC 959 §4.1.3"},
 		{verb: "MKD", syntax: "<SP> path", arg: argPath, need: login, perm: vfs.Mkdir, do: mkd, help: "reply.help.mkd", rfc: "RFC 959 §4.1.3"},
 		{verb: "RMD", syntax: "<SP> path", arg: argPath, need: login, perm: vfs.Delete, do: rmd, help: "reply.help.rmd", rfc: "RFC 959 §4.1.3"},
 
+		{verb: "RMDA", syntax: "<SP> path", arg: argPath, need: login, perm: vfs.Delete, timing: lengthy, do: rmda, feat: []string{"RMDA <path>"}, help: "reply.help.rmda", rfc: "draft-peterson-streamlined-ftp-command-extensions §5"},
+		{verb: "XCWD", syntax: "<SP> path", arg: argPath, need: login, do: cwd, help: "reply.help.cwd", rfc: "RFC 775, 1123 §4.1.3.1"},
+		{verb: "XCUP", arg: argNone, need: login, do: cdup, help: "reply.help.cdup", rfc: "RFC 775, 1123 §4.1.3.1"},
+		{verb: "XPWD", arg: argNone, need: login, do: pwd, help: "reply.help.pwd", rfc: "RFC 775, 1123 §4.1.3.1"},
+		{verb: "XMKD", syntax: "<SP> path", arg: argPath, need: login, perm: vfs.Mkdir, do: mkd, help: "reply.help.mkd", rfc: "RFC 775, 1123 §4.1.3.1"},
+		{verb: "XRMD", syntax: "<SP> path", arg: argPath, need: login, perm: vfs.Delete, do: rmd, help: "reply.help.rmd", rfc: "RFC 775, 1123 §4.1.3.1"},
+
 		// How a transfer is to be.
 		{verb: "TYPE", syntax: "<SP> A | I", arg: argText, need: login, do: typ, help: "reply.help.type", rfc: "RFC 959 §3.1.1, §4.1.2"},
-		{verb: "MODE", syntax: "<SP> S", arg: argText, need: login, do: mode, help: "reply.help.mode", rfc: "RFC 959 §3.4, §4.1.2"},
+		{verb: "MODE", syntax: "<SP> S | B | Z", arg: argText, need: login, do: mode, feat: []string{"MODE Z", "X-PIPELINE"}, help: "reply.help.mode", rfc: "RFC 959 §3.4, §4.1.2"},
 		{verb: "STRU", syntax: "<SP> F", arg: argText, need: login, do: stru, help: "reply.help.stru", rfc: "RFC 959 §3.1.2, §4.1.2"},
 		{verb: "PASV", arg: argNone, need: data, do: pasv, help: "reply.help.pasv", rfc: "RFC 959 §4.1.2"},
 		{verb: "EPSV", syntax: "[<SP> 1 | 2 | ALL]", arg: argMaybe, need: data, do: epsv, feat: []string{"EPSV"}, help: "reply.help.epsv", rfc: "RFC 2428 §3"},
+		{verb: "PORT", syntax: "<SP> h1,h2,h3,h4,p1,p2", arg: argText, need: data, do: port, help: "reply.help.port", rfc: "RFC 959 §4.1.2, 2577 §3"},
+		{verb: "EPRT", syntax: "<SP> |family|address|port|", arg: argText, need: data, do: eprt, feat: []string{"EPRT"}, help: "reply.help.port", rfc: "RFC 2428 §2"},
+		{verb: "PRET", syntax: "<SP> command", arg: argText, need: login, do: pret, feat: []string{"PRET"}, help: "reply.help.pret", rfc: "as DrFTPD and lftp speak it"},
+		{verb: "RANG", syntax: "<SP> first <SP> last", arg: argText, need: login, do: rang, feat: []string{"RANG STREAM"}, help: "reply.help.rang", rfc: "draft-bryan-ftp-range §3"},
 		{verb: "REST", syntax: "<SP> offset", arg: argNumber, need: login, do: rest, feat: []string{"REST STREAM"}, help: "reply.help.rest", rfc: "RFC 3659 §5"},
 		{verb: "ALLO", syntax: "<SP> bytes", arg: argText, need: login, do: allo, help: "reply.help.allo", rfc: "RFC 959 §4.1.3"},
 
@@ -112,6 +124,7 @@ func commands() []row {
 		{verb: "RETR", syntax: "<SP> path", arg: argPath, need: data, perm: vfs.Read, begin: retrieve, help: "reply.help.retr", rfc: "RFC 959 §4.1.3"},
 		{verb: "STOR", syntax: "<SP> path", arg: argPath, need: data, perm: vfs.Write, begin: store, help: "reply.help.stor", rfc: "RFC 959 §4.1.3"},
 		{verb: "APPE", syntax: "<SP> path", arg: argPath, need: data, perm: vfs.Append, begin: appendTo, help: "reply.help.appe", rfc: "RFC 959 §4.1.3"},
+		{verb: "STOU", arg: argMaybe, need: data, perm: vfs.Write, begin: stou, help: "reply.help.stou", rfc: "RFC 959 §4.1.3, 1123 §4.1.2.9"},
 		{verb: "LIST", syntax: "[<SP> path]", arg: argListing, need: data, perm: vfs.List, begin: list, help: "reply.help.list", rfc: "RFC 959 §4.1.3"},
 		{verb: "NLST", syntax: "[<SP> path]", arg: argListing, need: data, perm: vfs.List, begin: nlst, help: "reply.help.nlst", rfc: "RFC 959 §4.1.3"},
 		{verb: "MLSD", syntax: "[<SP> path]", arg: argFolder, need: data, perm: vfs.List, begin: mlsd, help: "reply.help.mlsd", rfc: "RFC 3659 §7"},
@@ -122,19 +135,29 @@ func commands() []row {
 		{verb: "SIZE", syntax: "<SP> path", arg: argPath, need: login, perm: vfs.Read | vfs.List, do: size, feat: []string{"SIZE"}, help: "reply.help.size", rfc: "RFC 3659 §4"},
 		{verb: "MDTM", syntax: "<SP> path", arg: argPath, need: login, perm: vfs.Read | vfs.List, do: mdtm, feat: []string{"MDTM"}, help: "reply.help.mdtm", rfc: "RFC 3659 §3"},
 		{verb: "MFMT", syntax: "<SP> time <SP> path", arg: argText, need: login, perm: vfs.Chtime, do: mfmt, feat: []string{"MFMT"}, help: "reply.help.mfmt", rfc: "draft-somers-ftp-mfxx §3"},
+		{verb: "MFF", syntax: "<SP> facts <SP> path", arg: argText, need: login, perm: vfs.Chtime, do: mff, feat: []string{"MFF Modify;UNIX.mode;"}, help: "reply.help.mff", rfc: "draft-somers-ftp-mfxx §5"},
+		{verb: "MFCT", syntax: "<SP> time <SP> path", arg: argMaybe, need: login, do: never("reply.mfct"), help: "reply.help.mfct", rfc: "draft-somers-ftp-mfxx §4"},
+		{verb: "HASH", syntax: "<SP> path", arg: argPath, need: login, perm: vfs.Read, timing: lengthy, do: hashFile, help: "reply.help.hash", rfc: "draft-bryan-ftpext-hash §3"},
+		{verb: "XSHA256", syntax: "<SP> path", arg: argText, need: login, perm: vfs.Read, timing: lengthy, do: oldHash("XSHA256"), feat: []string{"XSHA256"}, help: "reply.help.hash", rfc: "as clients before HASH have it"},
+		{verb: "XSHA512", syntax: "<SP> path", arg: argText, need: login, perm: vfs.Read, timing: lengthy, do: oldHash("XSHA512"), feat: []string{"XSHA512"}, help: "reply.help.hash", rfc: "as clients before HASH have it"},
+		{verb: "XSHA1", syntax: "<SP> path", arg: argText, need: login, perm: vfs.Read, timing: lengthy, do: oldHash("XSHA1"), feat: []string{"XSHA1"}, help: "reply.help.hash", rfc: "as clients before HASH have it"},
+		{verb: "XMD5", syntax: "<SP> path", arg: argText, need: login, perm: vfs.Read, timing: lengthy, do: oldHash("XMD5"), feat: []string{"XMD5"}, help: "reply.help.hash", rfc: "as clients before HASH have it"},
+		{verb: "XCRC", syntax: "<SP> path", arg: argText, need: login, perm: vfs.Read, timing: lengthy, do: oldHash("XCRC"), feat: []string{"XCRC"}, help: "reply.help.hash", rfc: "as clients before HASH have it"},
+		{verb: "AVBL", syntax: "[<SP> path]", arg: argFolder, need: login, perm: vfs.Write | vfs.List, do: avbl, feat: []string{"AVBL"}, help: "reply.help.avbl", rfc: "draft-peterson-streamlined-ftp-command-extensions §4"},
 		{verb: "DELE", syntax: "<SP> path", arg: argPath, need: login, perm: vfs.Delete, do: dele, help: "reply.help.dele", rfc: "RFC 959 §4.1.3"},
 		{verb: "RNFR", syntax: "<SP> path", arg: argPath, need: login, perm: vfs.Rename, do: rnfr, help: "reply.help.rnfr", rfc: "RFC 959 §4.1.3"},
 		{verb: "RNTO", syntax: "<SP> path", arg: argPath, need: login, perm: vfs.Rename, do: rnto, help: "reply.help.rnto", rfc: "RFC 959 §4.1.3"},
 
 		// Talk.
 		{verb: "FEAT", arg: argNone, need: free, do: feat, help: "reply.help.feat", rfc: "RFC 2389 §3"},
-		{verb: "OPTS", syntax: "<SP> UTF8 ON | MLST facts", arg: argText, need: free, do: opts, feat: []string{"UTF8"}, help: "reply.help.opts", rfc: "RFC 2389 §4, 3659 §7.9"},
+		{verb: "OPTS", syntax: "<SP> UTF8 ON | MLST facts | HASH name", arg: argText, need: free, do: opts, feat: []string{"UTF8"}, help: "reply.help.opts", rfc: "RFC 2389 §4, 3659 §7.9"},
 		{verb: "LANG", syntax: "[<SP> tag]", arg: argMaybe, need: free, do: lang, help: "reply.help.lang", rfc: "RFC 2640 §4"},
 		{verb: "CLNT", syntax: "<SP> name", arg: argMaybe, need: free, do: clnt, help: "reply.help.clnt", rfc: "as FileZilla and WinSCP send it"},
+		{verb: "CSID", syntax: "<SP> facts", arg: argMaybe, need: free, do: csid, feat: []string{"CSID"}, help: "reply.help.csid", rfc: "draft-peterson-streamlined-ftp-command-extensions §3"},
 		{verb: "SYST", arg: argNone, need: secure, do: syst, help: "reply.help.syst", rfc: "RFC 959 §4.1.3"},
 		{verb: "STAT", syntax: "[<SP> path]", arg: argMaybe, need: login, timing: urgent, do: stat, help: "reply.help.stat", rfc: "RFC 959 §4.1.3"},
 		{verb: "HELP", syntax: "[<SP> verb]", arg: argMaybe, need: free, do: help, help: "reply.help.help", rfc: "RFC 959 §4.1.3"},
-		{verb: "SITE", syntax: "<SP> HELP", arg: argText, need: login, do: site, help: "reply.help.site", rfc: "RFC 959 §4.1.3"},
+		{verb: "SITE", syntax: "<SP> CHMOD | CPFR | CPTO | HELP | IDLE | UTIME", arg: argText, need: login, timing: lengthy, do: site, help: "reply.help.site", rfc: "RFC 959 §4.1.3"},
 		{verb: "NOOP", arg: argMaybe, need: free, do: noop, help: "reply.help.noop", rfc: "RFC 959 §4.1.3"},
 	}
 }

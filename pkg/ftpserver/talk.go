@@ -20,8 +20,9 @@ func feat(s *session, _ context.Context, _ arg) (reply, error) {
 		}
 	}
 	lines = append(lines,
-		" MLST "+s.params.facts.Feature(),  // RFC 3659 §7.8: a star behind each fact that is on
-		" LANG "+languages(s.control.lang), // RFC 2640 §4.3: a star behind the one in use
+		" MLST "+s.params.facts.Feature(),                                            // RFC 3659 §7.8: a star behind each fact that is on
+		" HASH "+ftp.FormatChoices(algorithmNames(), algorithms[s.params.hash].name), // the word comes first
+		" LANG "+languages(s.control.lang),                                           // RFC 2640 §4.3: a star behind the one in use
 		"End")
 	return plain(211, lines...), nil
 }
@@ -49,6 +50,11 @@ func opts(s *session, _ context.Context, a arg) (reply, error) {
 			return reply{}, refuse("reply.opts.utf8")
 		}
 		return say("reply.opts.utf8on"), nil
+	case "HASH":
+		return s.optsHash(rest)
+	case "MODE":
+		// OPTS MODE Z LEVEL n: the level is ours to choose.
+		return say("reply.clnt"), nil
 	case "MLST":
 		// RFC 3659 §7.9: unknown facts are ignored, the answer says what is on.
 		facts, err := ftp.ParseFactNames(rest)
@@ -59,6 +65,20 @@ func opts(s *session, _ context.Context, a arg) (reply, error) {
 		return plain(200, strings.TrimSuffix("MLST OPTS "+facts.String(), " ")), nil
 	}
 	return reply{}, refuse("reply.opts.unknown")
+}
+
+// optsHash is OPTS HASH: without an argument it tells the algorithm in use.
+func (s *session) optsHash(name string) (reply, error) {
+	if name == "" {
+		return plain(200, algorithms[s.params.hash].name), nil
+	}
+	for i, alg := range algorithms {
+		if strings.EqualFold(alg.name, name) {
+			s.params.hash = i
+			return plain(200, alg.name), nil
+		}
+	}
+	return reply{}, refuse("reply.opts.hash", strings.Join(algorithmNames(), ", "))
 }
 
 // lang is LANG (RFC 2640 §4): without an argument, back to the server's own.
@@ -76,6 +96,15 @@ func lang(s *session, _ context.Context, a arg) (reply, error) {
 
 // clnt is CLNT, by which some clients say their name.
 func clnt(*session, context.Context, arg) (reply, error) { return say("reply.clnt"), nil }
+
+// csid is CSID (draft-peterson-ftp-csid): each side says what it is, and
+// nothing is granted for it.
+func csid(s *session, _ context.Context, _ arg) (reply, error) {
+	return plain(200, "Name=ftps; Version="+s.srv.cfg.Version+"; OS=Unix; CaseSensitive=1; DirSep=/;"), nil
+}
+
+// pret is PRET, which some clients send so that a cluster may choose a node.
+func pret(*session, context.Context, arg) (reply, error) { return say("reply.clnt"), nil }
 
 // syst is SYST (RFC 959 §4.1.3): clients choose their LIST parser by it.
 func syst(*session, context.Context, arg) (reply, error) { return plain(215, "UNIX Type: L8"), nil }
@@ -160,13 +189,4 @@ func help(s *session, _ context.Context, a arg) (reply, error) {
 		lines = append(lines, row.String())
 	}
 	return plain(214, append(lines, "End")...), nil
-}
-
-// site is SITE.
-func site(s *session, ctx context.Context, a arg) (reply, error) {
-	word, _, _ := strings.Cut(a.text, " ")
-	if strings.EqualFold(word, "HELP") {
-		return plain(214, "SITE HELP"), nil
-	}
-	return reply{}, refuse("reply.site")
 }

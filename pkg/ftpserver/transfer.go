@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,16 +27,21 @@ type transfer struct {
 	name      vfs.Name
 	offset    int64
 
-	// carry moves the data over conn, which it neither ends nor closes. Its
-	// errors wrap errData for the connection and whatever else for the tree.
-	carry func(ctx context.Context, conn net.Conn) error
+	opening reply // the preliminary reply, if it is not the usual one
+
+	// carry moves the data through the frame, which it neither ends nor
+	// closes. Its errors wrap errData for the connection and whatever else for
+	// the tree.
+	carry func(ctx context.Context, f frame) error
 
 	// settle makes the transfer final: it commits an upload that came whole
 	// (err is nil) and lets go of what was opened. It is called exactly once
 	// for each transfer that began, whatever became of it.
 	settle func(ctx context.Context, err error) error
 
-	promise *dataport.Promise
+	mode    *transferMode
+	promise *dataport.Promise // where the connection comes from
+	conn    *dataport.Conn    // the one that the transfer before left, or leaves; else nil
 	started time.Time
 	cancel  context.CancelCauseFunc
 	done    chan error // the verdict; sent once
@@ -48,17 +52,16 @@ type transfer struct {
 
 // prepare has the row make its transfer, and takes the promise for it.
 func (s *session) prepare(ctx context.Context, r *row, a arg) (*transfer, error) {
-	promise := s.port.promise
-	if promise == nil {
+	if s.port.promise == nil && s.port.open == nil {
 		return nil, refuse("reply.needport")
 	}
 	t, err := r.begin(s, ctx, a)
 	if err != nil {
 		return nil, err
 	}
-	s.port.promise = nil
-	t.promise = promise
-	t.verb = r.verb
+	t.verb, t.mode = r.verb, s.params.mode
+	t.promise, s.port.promise = s.port.promise, nil
+	t.conn, s.port.open = s.port.open, nil
 	return t, nil
 }
 
@@ -71,7 +74,14 @@ func (s *session) start(ctx context.Context, t *transfer) {
 	t.done = make(chan error, 1)
 	s.transfer = t
 	s.emit(event.TransferStarted{Session: s.info, Direction: t.direction, Verb: t.verb, Name: t.name.String()})
-	s.send(say("reply.opening"))
+	switch {
+	case t.conn != nil:
+		s.send(say("reply.continuing")) // RFC 959 §5.4: 125 where the connection is already open
+	case t.opening.lines != nil:
+		s.send(t.opening)
+	default:
+		s.send(say("reply.opening"))
+	}
 	stall := s.srv.cfg.StallTimeout
 	go func() { t.done <- t.perform(ctx, stall) }()
 }
@@ -80,20 +90,36 @@ func (s *session) start(ctx context.Context, t *transfer) {
 // connection ends before the verdict: close_notify, FIN, and the client's own
 // end awaited for a bounded time.
 func (t *transfer) perform(ctx context.Context, stall time.Duration) error {
-	conn, err := t.promise.Take(ctx, t.direction)
-	if err != nil {
-		return t.settle(ctx, because(ctx, err))
+	conn := t.conn
+	t.conn = nil
+	if conn == nil {
+		var err error
+		if conn, err = t.promise.Take(ctx, t.direction); err != nil {
+			return t.settle(ctx, because(ctx, err))
+		}
 	}
 	bound := conn.Bound()
 	t.bound.Store(&bound)
 	stop := context.AfterFunc(ctx, conn.Abort)
-	err = t.carry(ctx, layer.Stall(conn, stall))
+	f := t.mode.frame(layer.Stall(conn, stall))
+	err := t.carry(ctx, f)
+	if err == nil && t.direction != event.Upload {
+		err = blameIf(errData, f.close())
+	}
+	if err == nil && t.mode.stays {
+		err = blameIf(errData, conn.Flush())
+	}
 	if !stop() && err == nil {
 		err = context.Cause(ctx)
 	}
 	if err != nil {
 		conn.Abort()
 		return t.settle(ctx, because(ctx, err))
+	}
+	if t.mode.stays {
+		t.conn = conn
+		conn.SetDeadline(time.Time{})
+		return t.settle(ctx, nil)
 	}
 	if err := conn.Finish(); err != nil && t.direction != event.Upload {
 		// What the client did not take, it does not have. An upload has all
@@ -118,9 +144,13 @@ func (s *session) settle(err error) {
 	t := s.transfer
 	s.transfer = nil
 	t.cancel(nil)
+	s.port.open = t.conn
 	out := say("reply.done")
-	if err != nil {
+	switch {
+	case err != nil:
 		out = answer(err)
+	case t.conn != nil:
+		out = say("reply.done.open") // RFC 959 §4.2: 250 leaves the connection open
 	}
 	bound := ""
 	if b := t.bound.Load(); b != nil {
