@@ -49,6 +49,9 @@ type Made struct {
 // both: the key first, mode 0600. A key or a certificate that is already there
 // is never overwritten: [ErrExists].
 func Make(o MakeOptions) (*Made, error) {
+	if o.Files.Cert == o.Files.Key {
+		return nil, fault.New("pki.make.same", o.Files.Key)
+	}
 	names, err := hostNames(o.Names)
 	if err != nil {
 		return nil, err
@@ -85,6 +88,9 @@ func Make(o MakeOptions) (*Made, error) {
 //
 // A certificate that an authority issued is left alone: [ErrIssued].
 func Renew(o MakeOptions) (*Made, error) {
+	if o.Files.Cert == o.Files.Key {
+		return nil, fault.New("pki.make.same", o.Files.Key)
+	}
 	keyPEM, err := os.ReadFile(o.Files.Key)
 	if err != nil {
 		return nil, unreadable(o.Files.Key, err)
