@@ -44,6 +44,11 @@ var replyRows = []Row{
 
 	// Login.
 	{"reply.user.ok", 331, "User name okay, enter the password", "Usuario correcto, ingrese la clave"},
+	{"reply.user.certificate", 232, "Logged in by certificate", "Sesión iniciada con el certificado"},
+	{"reply.host.ok", 220, "Host accepted", "Host aceptado"},
+	{"reply.host.unknown", 504, "No such host here", "Aquí no existe ese host"},
+	{"reply.host.other", 504, "The TLS session is for another host", "La sesión TLS es de otro host"},
+	{"reply.host.late", 503, "HOST comes before USER", "HOST va antes de USER"},
 	{"reply.user.again", 503, "Already logged in: REIN first", "Ya ha iniciado sesión: antes REIN"},
 	{"reply.pass.early", 503, "USER first", "Antes USER"},
 	{"reply.login.ok", 230, "Login successful", "Login exitoso"},
@@ -147,6 +152,7 @@ var replyRows = []Row{
 	{"reply.help.prot", 0, "protection of data connections, always P", "protección de las conexiones de datos, siempre P"},
 	{"reply.help.ccc", 0, "refused: the control connection stays encrypted", "rechazado: la conexión de control sigue cifrada"},
 	{"reply.help.armour", 0, "refused: TLS protects the commands", "rechazado: TLS protege los comandos"},
+	{"reply.help.host", 0, "name of the server you mean", "nombre del servidor que se busca"},
 	{"reply.help.user", 0, "name of the account", "nombre de la cuenta"},
 	{"reply.help.pass", 0, "password of the account", "clave de la cuenta"},
 	{"reply.help.acct", 0, "not used", "no se usa"},

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 
 	"ftps/pkg/dataport"
+	"ftps/pkg/layer"
 	"ftps/pkg/vfs"
 )
 
@@ -25,6 +26,12 @@ type Backend interface {
 	// from the session's goroutine, which waits for it; it must return soon
 	// after ctx ends. That refusals look and cost the same is its duty.
 	Login(ctx context.Context, a Attempt) (*Account, error)
+
+	// LoginByCertificate answers USER from a client whose certificate was
+	// verified against the authorities of the TLS configuration. It returns
+	// the account that is bound to this very certificate and may log in
+	// without a password (RFC 4217 §5: 232), or nil to have PASS asked for.
+	LoginByCertificate(ctx context.Context, a Attempt) (*Account, error)
 }
 
 // Attempt is one try at a login.
@@ -33,6 +40,7 @@ type Attempt struct {
 	Password string
 	Session  string // the session's log id
 	Remote   netip.Addr
+	Host     string // as HOST or SNI named it, or ""
 	TLS      *tls.ConnectionState
 }
 
@@ -42,6 +50,11 @@ type Account struct {
 	FS    vfs.FS // closed by Close
 	Perm  vfs.Perm
 	Reuse dataport.Reuse
+
+	// Up and Down pace the data that comes and goes, all sessions of the
+	// account together; nil is no limit. They are asked for every piece, so
+	// that a new rate takes hold in the middle of a transfer.
+	Up, Down layer.Waiter
 
 	// Close is called once, when the session has ended or logged out and its
 	// last transfer is over.

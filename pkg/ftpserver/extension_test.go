@@ -3,6 +3,7 @@ package ftpserver_test
 import (
 	"bytes"
 	"compress/zlib"
+	"context"
 	"crypto/sha256"
 	"crypto/tls"
 	"encoding/hex"
@@ -12,8 +13,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"ftps/pkg/ftp"
+	"ftps/pkg/ftpserver"
 	"ftps/pkg/ftptest"
 	"ftps/pkg/vfs"
 )
@@ -347,4 +350,80 @@ func TestSiteCommandsHoldTheRights(t *testing.T) {
 	} {
 		c.Cmd(550, "%s", line)
 	}
+}
+
+func TestHostChoosesAndIsHeldToSNI(t *testing.T) {
+	s := ftptest.Start(t, ftptest.Options{Server: func(c *ftpserver.Config) {
+		c.KnowsHost = func(name string) bool { return name == ftptest.ServerName || name == "other.test" }
+	}})
+	c := s.Dial(t)
+	c.Expect(220)
+	c.Cmd(504, "HOST nobody.test")
+	c.Cmd(501, "HOST two words")
+	c.Cmd(220, "HOST %s", ftptest.ServerName)
+	c.Cmd(234, "AUTH TLS")
+	c.StartTLS()
+	c.Cmd(504, "HOST other.test") // the handshake was for another name
+	c.Cmd(220, "HOST %s", ftptest.ServerName)
+	c.Login("diego", "secreto")
+	c.Cmd(503, "HOST %s", ftptest.ServerName)
+}
+
+// pace lets a fixed number of bytes pass and then none until it is opened.
+type pace struct {
+	left   int
+	opened chan struct{}
+	dry    chan struct{}
+}
+
+func (p *pace) Wait(ctx context.Context, n int) error {
+	if p.left -= n; p.left >= 0 {
+		return nil
+	}
+	select {
+	case <-p.dry:
+	default:
+		close(p.dry)
+	}
+	select {
+	case <-p.opened:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func TestARateHoldsATransferAndAKickEndsIt(t *testing.T) {
+	p := &pace{left: 100_000, opened: make(chan struct{}), dry: make(chan struct{})}
+	s := ftptest.Start(t, ftptest.Options{Server: func(c *ftpserver.Config) {
+		c.Backend = paced{c.Backend, p}
+	}})
+	c := s.Login(t, "diego", "secreto")
+	raw := c.OpenData(c.Passive())
+	c.Send("STOR f")
+	c.Expect(150)
+	conn := c.Secure(raw)
+	go conn.Write(make([]byte, 1<<20))
+	select {
+	case <-p.dry:
+	case <-time.After(ftptest.Patience):
+		t.Fatal("the pace was never asked")
+	}
+	s.FTP.Kick(0, "test")
+	c.Expect(426)
+	c.Expect(421)
+}
+
+// paced is a backend whose accounts upload at a pace.
+type paced struct {
+	ftpserver.Backend
+	up *pace
+}
+
+func (b paced) Login(ctx context.Context, a ftpserver.Attempt) (*ftpserver.Account, error) {
+	acc, err := b.Backend.Login(ctx, a)
+	if err == nil {
+		acc.Up = b.up
+	}
+	return acc, err
 }

@@ -1,6 +1,7 @@
 package ftpserver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 
@@ -9,12 +10,35 @@ import (
 )
 
 // user is USER. It answers 331 for every name, known or not.
-func user(s *session, _ context.Context, a arg) (reply, error) {
+func user(s *session, ctx context.Context, a arg) (reply, error) {
 	if s.login.account != nil {
 		return reply{}, refuse("reply.user.again")
 	}
+	state := s.control.tls.ConnectionState()
+	if len(state.PeerCertificates) > 0 {
+		account, err := s.srv.cfg.Backend.LoginByCertificate(ctx, s.attempt(a.text, ""))
+		if err != nil {
+			return reply{}, s.loginFailed(a.text, err)
+		}
+		if account != nil {
+			return s.enter(account, "reply.user.certificate")
+		}
+	}
 	s.login.name = a.text
 	return say("reply.user.ok"), nil
+}
+
+// attempt is a try at a login by this session.
+func (s *session) attempt(name, password string) Attempt {
+	state := s.control.tls.ConnectionState()
+	return Attempt{
+		Name:     name,
+		Password: password,
+		Session:  s.info.ID,
+		Remote:   s.info.Remote.Addr(),
+		Host:     cmp.Or(s.control.host, state.ServerName),
+		TLS:      &state,
+	}
 }
 
 // pass is PASS: it asks the backend, and counts what it refuses.
@@ -24,17 +48,15 @@ func pass(s *session, ctx context.Context, a arg) (reply, error) {
 		return reply{}, refuse("reply.pass.early")
 	}
 	s.login.name = ""
-	state := s.control.tls.ConnectionState()
-	account, err := s.srv.cfg.Backend.Login(ctx, Attempt{
-		Name:     name,
-		Password: a.text,
-		Session:  s.info.ID,
-		Remote:   s.info.Remote.Addr(),
-		TLS:      &state,
-	})
+	account, err := s.srv.cfg.Backend.Login(ctx, s.attempt(name, a.text))
 	if err != nil {
 		return reply{}, s.loginFailed(name, err)
 	}
+	return s.enter(account, "reply.login.ok")
+}
+
+// enter makes the session the account's.
+func (s *session) enter(account *Account, key string) (reply, error) {
 	if err := s.data.LoggedIn(account.Name, account.Reuse); err != nil {
 		// The tickets that this TLS session gave out stand for the account
 		// that logged in first.
@@ -45,7 +67,7 @@ func pass(s *session, ctx context.Context, a arg) (reply, error) {
 	s.info.User = account.Name
 	s.folder = vfs.Name{}
 	s.emit(event.LoggedIn{Session: s.info})
-	return say("reply.login.ok"), nil
+	return say(key), nil
 }
 
 // loginFailed chooses the reply to a login that was refused.

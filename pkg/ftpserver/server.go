@@ -31,6 +31,9 @@ type Config struct {
 	// tell the control connection's own.
 	PublicIP func() netip.Addr
 
+	// KnowsHost reports whether HOST may name that host; nil knows none.
+	KnowsHost func(name string) bool
+
 	// Admit decides whether an address may connect; release is called when
 	// its connection is gone. A refusal is answered with 421.
 	Admit func(netip.Addr) (release func(), err error)
@@ -59,6 +62,9 @@ func (c *Config) defaults() {
 	c.LoginAttempts = cmp.Or(c.LoginAttempts, 3)
 	if c.PublicIP == nil {
 		c.PublicIP = func() netip.Addr { return netip.Addr{} }
+	}
+	if c.KnowsHost == nil {
+		c.KnowsHost = func(string) bool { return false }
 	}
 	if c.Admit == nil {
 		c.Admit = func(netip.Addr) (func(), error) { return func() {}, nil }

@@ -65,8 +65,9 @@ type control struct {
 	tls   *tls.Conn
 	lines *reader
 	lang  catalog.Lang
-	held  *line // a serial command that came during a transfer
-	bad   int   // commands in a row that made no sense
+	held  *line  // a serial command that came during a transfer
+	host  string // as HOST said
+	bad   int    // commands in a row that made no sense
 }
 
 // loginState is who is there.
@@ -324,7 +325,7 @@ func endPlain(conn net.Conn, grace time.Duration) {
 // secure puts TLS under the control connection.
 func (s *session) secure(ctx context.Context) error {
 	s.control.lines.stop()
-	conn := tls.Server(layer.StrictEOF(s.control.raw), s.data.ControlTLS())
+	conn := tls.Server(layer.StrictEOF(s.control.raw), s.withHost(s.data.ControlTLS()))
 	ctx, cancel := context.WithTimeout(ctx, s.srv.cfg.HandshakeTimeout)
 	defer cancel()
 	if err := conn.HandshakeContext(ctx); err != nil {

@@ -63,7 +63,7 @@ func TestBeforeTLSNothingIsTold(t *testing.T) {
 	for _, cmd := range ftpserver.Commands() {
 		switch cmd.Verb {
 		case "AUTH", "QUIT", "LANG", "FEAT", "HELP", "NOOP", "CLNT", "OPTS",
-			"PBSZ", "PROT", "CCC", "MIC", "CONF", "ENC", "ADAT", "CSID":
+			"PBSZ", "PROT", "HOST", "CCC", "MIC", "CONF", "ENC", "ADAT", "CSID":
 			continue
 		}
 		if text := c.Cmd(530, "%s diego", cmd.Verb); !strings.Contains(text, "AUTH TLS") {

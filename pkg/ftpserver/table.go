@@ -86,7 +86,8 @@ func commands() []row {
 		{verb: "ADAT", syntax: "<SP> text", arg: argMaybe, need: free, do: never("reply.adat"), help: "reply.help.armour", rfc: "RFC 2228 §3"},
 
 		// Login: RFC 959 §4.1.1.
-		{verb: "USER", syntax: "<SP> name", arg: argText, need: secure, do: user, help: "reply.help.user", rfc: "RFC 959 §4.1.1"},
+		{verb: "HOST", syntax: "<SP> name", arg: argText, need: free, do: host, feat: []string{"HOST"}, help: "reply.help.host", rfc: "RFC 7151"},
+		{verb: "USER", syntax: "<SP> name", arg: argText, need: secure, timing: lengthy, do: user, help: "reply.help.user", rfc: "RFC 959 §4.1.1"},
 		{verb: "PASS", syntax: "<SP> password", arg: argMaybe, need: secure, timing: lengthy, do: pass, help: "reply.help.pass", rfc: "RFC 959 §4.1.1"},
 		{verb: "ACCT", syntax: "<SP> text", arg: argMaybe, need: secure, do: never("reply.acct"), help: "reply.help.acct", rfc: "RFC 959 §4.1.1"},
 		{verb: "REIN", arg: argNone, need: secure, do: rein, help: "reply.help.rein", rfc: "RFC 959 §4.1.1, 4217 §13"},

@@ -40,6 +40,8 @@ type transfer struct {
 	settle func(ctx context.Context, err error) error
 
 	mode    *transferMode
+	up      layer.Waiter
+	down    layer.Waiter
 	promise *dataport.Promise // where the connection comes from
 	conn    *dataport.Conn    // the one that the transfer before left, or leaves; else nil
 	started time.Time
@@ -60,6 +62,7 @@ func (s *session) prepare(ctx context.Context, r *row, a arg) (*transfer, error)
 		return nil, err
 	}
 	t.verb, t.mode = r.verb, s.params.mode
+	t.up, t.down = s.login.account.Up, s.login.account.Down
 	t.promise, s.port.promise = s.port.promise, nil
 	t.conn, s.port.open = s.port.open, nil
 	return t, nil
@@ -101,7 +104,7 @@ func (t *transfer) perform(ctx context.Context, stall time.Duration) error {
 	bound := conn.Bound()
 	t.bound.Store(&bound)
 	stop := context.AfterFunc(ctx, conn.Abort)
-	f := t.mode.frame(layer.Stall(conn, stall))
+	f := t.mode.frame(layer.Rate(ctx, layer.Stall(conn, stall), t.up, t.down))
 	err := t.carry(ctx, f)
 	if err == nil && t.direction != event.Upload {
 		err = blameIf(errData, f.close())

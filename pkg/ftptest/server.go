@@ -168,6 +168,10 @@ func (l accounts) Login(_ context.Context, a ftpserver.Attempt) (*ftpserver.Acco
 	return nil, ftpserver.ErrLogin
 }
 
+func (l accounts) LoginByCertificate(context.Context, ftpserver.Attempt) (*ftpserver.Account, error) {
+	return nil, nil
+}
+
 // Events remembers what the server told its sink.
 type Events struct {
 	mu   sync.Mutex
