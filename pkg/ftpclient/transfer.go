@@ -332,7 +332,7 @@ func (t *transfer) abort() {
 	}
 	c := t.c
 	// Not a deadline: the reply reader lifts that when it sees a late 1yz.
-	timer := time.AfterFunc(abortTimeout, func() { c.Close() })
+	timer := time.AfterFunc(min(abortTimeout, c.cfg.Timeout), func() { c.Close() })
 	defer timer.Stop()
 	c.wire.SetWriteDeadline(time.Now().Add(abortTimeout))
 	if err := c.send("ABOR", ""); err != nil {

@@ -1,0 +1,261 @@
+package mirror
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strconv"
+	"time"
+	"unicode/utf8"
+)
+
+// record says what a part is a part of. It stands beside the part of a
+// download, and in the folder of records for an upload.
+type record struct {
+	Version int    `json:"ftps_part"`
+	Site    string `json:"site"`
+	Path    string `json:"path"`  // on the server, quoted: names need not be UTF-8
+	Local   string `json:"local"` // an upload's source, quoted; else empty
+	Size    int64  `json:"size"`
+	Time    string `json:"time"` // of the source, RFC 3339; empty if unknown
+}
+
+const recordVersion = 1
+
+func newRecord(site, remote, local string, size int64, t time.Time) record {
+	r := record{Version: recordVersion, Site: site, Path: strconv.QuoteToASCII(remote), Size: size}
+	if local != "" {
+		r.Local = strconv.QuoteToASCII(local)
+	}
+	if !t.IsZero() {
+		r.Time = t.UTC().Format(time.RFC3339Nano)
+	}
+	return r
+}
+
+// same reports whether a part made under r is one of the file that other
+// describes. Without a size and a time nothing is known to be the same.
+func (r record) same(other record) bool {
+	return r == other && r.Size >= 0 && r.Time != ""
+}
+
+// maxName is the longest file name that common file systems take, in bytes.
+const maxName = 255
+
+// partName is where a download grows: NAME.part. n > 1 makes another one
+// where that is taken, and long names are cut to fit.
+func partName(name string, n int) string {
+	suffix := ".part"
+	if n > 1 {
+		suffix = fmt.Sprintf(".part~%d", n)
+	}
+	if room := maxName - len(suffix) - len(infoSuffix); len(name) > room {
+		sum := sha256.Sum256([]byte(name))
+		mark := "~" + hex.EncodeToString(sum[:8])
+		cut := room - len(mark)
+		for cut > 0 && !utf8.RuneStart(name[cut]) {
+			cut--
+		}
+		name = name[:cut] + mark
+	}
+	return name + suffix
+}
+
+// infoSuffix makes the name of a part's record.
+const infoSuffix = "-info"
+
+// part is the growing file of one download, with its record.
+type part struct {
+	root *os.Root
+	name string // the part, below root
+	info string // its record
+	file *os.File
+	size int64 // bytes that may be built upon; 0 to begin at the first
+}
+
+// maxParts bounds the search for a free name.
+const maxParts = 100
+
+// openPart opens the part of a download, or makes it. A file with a part's
+// name and no record beside it is somebody's own and is left alone, and so
+// is a name that the plan itself will fill. reason tells why an earlier part
+// is not built upon, nil if there was none.
+func openPart(root *os.Root, local string, want record, resume bool, planned map[string]bool) (p *part, reason error, err error) {
+	dir, base := path.Split(local)
+	for n := 1; n <= maxParts; n++ {
+		p := &part{root: root, name: dir + partName(base, n)}
+		p.info = p.name + infoSuffix
+		if planned[p.name] || planned[p.info] {
+			continue
+		}
+		have, found, err := p.readRecord()
+		if err != nil {
+			return nil, nil, err
+		}
+		info, statErr := root.Lstat(p.name)
+		switch {
+		case statErr == nil && (!found || !info.Mode().IsRegular()):
+			continue
+		case statErr != nil && !errors.Is(statErr, fs.ErrNotExist):
+			return nil, nil, statErr
+		}
+		flags := os.O_RDWR | os.O_CREATE
+		switch {
+		case statErr == nil && resume && have.same(want):
+			p.size = min(info.Size(), want.Size)
+		case statErr == nil && resume && info.Size() > 0:
+			reason = ErrSourceChanged
+			flags |= os.O_TRUNC
+		default:
+			flags |= os.O_TRUNC
+		}
+		if err := p.writeRecord(want); err != nil {
+			return nil, nil, err
+		}
+		p.file, err = root.OpenFile(p.name, flags, 0o666)
+		if err != nil {
+			root.Remove(p.info)
+			return nil, nil, err
+		}
+		return p, reason, nil
+	}
+	return nil, nil, fs.ErrExist
+}
+
+// readRecord reads the record beside a part. Only one of ours counts as
+// found.
+func (p *part) readRecord() (r record, found bool, err error) {
+	info, err := p.root.Lstat(p.info)
+	if errors.Is(err, fs.ErrNotExist) {
+		return r, false, nil
+	}
+	if err != nil || !info.Mode().IsRegular() || info.Size() > 64<<10 {
+		return r, false, err
+	}
+	b, err := p.root.ReadFile(p.info)
+	if err != nil {
+		return r, false, err
+	}
+	if json.Unmarshal(b, &r) != nil || r.Version != recordVersion {
+		return record{}, false, nil
+	}
+	return r, true, nil
+}
+
+func (p *part) writeRecord(r record) error {
+	b, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	// The record goes before the first byte: a part without one is never
+	// built upon.
+	return p.root.WriteFile(p.info, append(b, '\n'), 0o666)
+}
+
+// restart empties the part.
+func (p *part) restart() error {
+	p.size = 0
+	if _, err := p.file.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	return p.file.Truncate(0)
+}
+
+// finish puts the whole file in its place.
+func (p *part) finish(local string, t time.Time, noSync bool) error {
+	if info, err := p.root.Stat(local); err == nil {
+		if info.IsDir() {
+			return &fs.PathError{Op: "rename", Path: local, Err: fs.ErrExist}
+		}
+		// An overwrite keeps the mode.
+		p.file.Chmod(info.Mode().Perm())
+	}
+	if !noSync {
+		if err := p.file.Sync(); err != nil {
+			return err
+		}
+	}
+	if err := p.file.Close(); err != nil {
+		return err
+	}
+	if !t.IsZero() {
+		// Some file systems keep no times; the file is whole all the same.
+		p.root.Chtimes(p.name, t, t)
+	}
+	if err := p.root.Rename(p.name, local); err != nil {
+		return err
+	}
+	return p.root.Remove(p.info)
+}
+
+// leave closes a part that is not whole. One without a byte goes.
+func (p *part) leave() {
+	info, err := p.file.Stat()
+	p.file.Close()
+	if err == nil && info.Size() == 0 {
+		p.root.Remove(p.name)
+		p.root.Remove(p.info)
+	}
+}
+
+// records is the folder in which uploads under way are noted.
+type records string
+
+func (t *Transfer) records() records {
+	if t.cfg.Records != "" {
+		return records(t.cfg.Records)
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return records(filepath.Join(cache, "ftps", "uploads"))
+}
+
+// of returns where the record of an upload is kept.
+func (d records) of(r record) string {
+	sum := sha256.Sum256([]byte(r.Site + "\x00" + r.Path))
+	return filepath.Join(string(d), hex.EncodeToString(sum[:16])+".json")
+}
+
+// matches reports whether the upload that r describes is noted.
+func (d records) matches(r record) (match, found bool) {
+	if d == "" {
+		return false, false
+	}
+	b, err := os.ReadFile(d.of(r))
+	if err != nil {
+		return false, false
+	}
+	var have record
+	if json.Unmarshal(b, &have) != nil {
+		return false, false
+	}
+	return have.same(r), true
+}
+
+// note writes the record. Without it an upload works as well; it only begins
+// again.
+func (d records) note(r record) {
+	if d == "" || os.MkdirAll(string(d), 0o700) != nil {
+		return
+	}
+	b, err := json.Marshal(r)
+	if err != nil {
+		return
+	}
+	os.WriteFile(d.of(r), append(b, '\n'), 0o600)
+}
+
+func (d records) forget(r record) {
+	if d != "" {
+		os.Remove(d.of(r))
+	}
+}

@@ -1,0 +1,255 @@
+package mirror
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"time"
+
+	"ftps/pkg/ftpclient"
+)
+
+// overlap is how much of a part is fetched again and compared before the
+// rest is put behind it.
+const overlap = 64 << 10
+
+// bufferSize is a piece of a copy: large, for each makes system calls.
+const bufferSize = 256 << 10
+
+// download brings one file.
+func (r *run) download(ctx context.Context, c *ftpclient.Conn, root *os.Root, item Item, resume bool) (Done, error) {
+	start := time.Now()
+	if err := complete(ctx, c, &item, resume); err != nil {
+		return Done{}, err
+	}
+	if resume && present(root, item) {
+		return Done{Item: item, Bytes: item.Size, Resumed: true, Verified: Present}, nil
+	}
+	want := newRecord(r.t.cfg.Site, item.Remote, "", item.Size, exact(item))
+	p, reason, err := openPart(root, item.Local, want, resume, r.planned())
+	if err != nil {
+		return Done{}, err
+	}
+	g := &getting{run: r, ctx: ctx, conn: c, item: item, part: p, hash: sha256.New()}
+	if reason != nil {
+		r.t.tell(Restarted{Item: item, Reason: reason})
+	}
+	done, err := g.get()
+	if err == nil {
+		err = p.finish(item.Local, item.ModTime, r.t.cfg.NoSync)
+	}
+	if err != nil {
+		p.leave()
+		return Done{}, err
+	}
+	done.Seconds = time.Since(start).Seconds()
+	return done, nil
+}
+
+// planned are the names that the plan fills; made once.
+func (r *run) planned() map[string]bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.names == nil {
+		r.names = make(map[string]bool, len(r.plan.Files))
+		for _, f := range r.plan.Files {
+			r.names[f.Local] = true
+		}
+		for _, f := range r.plan.Folders {
+			r.names[f.Local] = true
+		}
+	}
+	return r.names
+}
+
+// complete asks for what the listing did not say: the exact time, for the
+// local file's and for resume, and the size.
+func complete(ctx context.Context, c *ftpclient.Conn, item *Item, resume bool) error {
+	if item.Size < 0 {
+		n, err := c.Size(ctx, item.Remote)
+		switch {
+		case err == nil:
+			item.Size = n
+		case !c.Usable() || ctx.Err() != nil:
+			return err
+		}
+	}
+	if !item.Precise && (resume || len(c.Features().Names()) == 0 || c.Features().Has("MDTM")) {
+		t, err := c.ModTime(ctx, item.Remote)
+		switch {
+		case err == nil:
+			item.ModTime, item.Precise = t, true
+		case !c.Usable() || ctx.Err() != nil:
+			return err
+		}
+	}
+	return nil
+}
+
+// exact is the time that a record may rely on.
+func exact(item Item) time.Time {
+	if !item.Precise {
+		return time.Time{}
+	}
+	return item.ModTime
+}
+
+// present reports whether the file is here already, by size and time.
+func present(root *os.Root, item Item) bool {
+	if item.Size < 0 || !item.Precise {
+		return false
+	}
+	info, err := root.Stat(item.Local)
+	return err == nil && info.Mode().IsRegular() && info.Size() == item.Size &&
+		info.ModTime().Truncate(time.Second).Equal(item.ModTime.Truncate(time.Second))
+}
+
+// getting is one download under way.
+type getting struct {
+	run  *run
+	ctx  context.Context
+	conn *ftpclient.Conn
+	item Item
+	part *part
+	hash hash.Hash
+}
+
+func (g *getting) get() (Done, error) {
+	d, err := g.open()
+	if err != nil {
+		return Done{}, err
+	}
+	offset := g.part.size
+	g.run.t.tell(Started{Item: g.item, Offset: offset})
+	moved, err := g.copy(d)
+	if closeErr := d.Close(); err == nil {
+		err = closeErr
+	}
+	total := offset + moved
+	verified := Confirmed
+	if g.item.Size >= 0 {
+		verified = BySize
+	}
+	switch {
+	case errors.Is(err, ftpclient.ErrUnclean) && g.item.Size == total:
+		verified = Unclean
+	case errors.Is(err, ftpclient.ErrUnclean) && g.item.Size > total:
+		return Done{}, fmt.Errorf("%w: %d of %d", ftpclient.ErrTruncated, total, g.item.Size)
+	case err != nil:
+		return Done{}, err
+	case g.item.Size >= 0 && total != g.item.Size:
+		// Said to be whole, and is not what was listed: it changed, or
+		// somebody lies. Nothing may be built upon it.
+		g.part.restart()
+		return Done{}, ErrSize
+	}
+	return Done{
+		Item: g.item, Bytes: total, Moved: moved, SHA256: g.hash.Sum(nil),
+		Resumed: offset > 0, Verified: verified,
+	}, nil
+}
+
+// open begins the download where the part ends, if what the server sends for
+// the part's end is what the part has.
+func (g *getting) open() (*ftpclient.Download, error) {
+	n := g.part.size
+	if n == 0 {
+		return g.fresh(nil)
+	}
+	back := min(overlap, n)
+	d, err := g.conn.Retrieve(g.ctx, g.item.Remote, n-back)
+	if err != nil {
+		var reply *ftpclient.ReplyError
+		if errors.As(err, &reply) && (reply.Command == "REST" || reply.Reply.Code == 554) && g.conn.Usable() {
+			return g.fresh(ErrNoResume)
+		}
+		return nil, err
+	}
+	theirs, ours := make([]byte, back), make([]byte, back)
+	if _, err := g.part.file.ReadAt(ours, n-back); err != nil {
+		d.Close()
+		return nil, err
+	}
+	if _, err := io.ReadFull(d, theirs); err != nil && g.ctx.Err() != nil {
+		d.Close()
+		return nil, g.ctx.Err()
+	}
+	if !bytes.Equal(ours, theirs) {
+		d.Close()
+		if !g.conn.Usable() {
+			return nil, ftpclient.ErrLost
+		}
+		return g.fresh(ErrOverlap)
+	}
+	if err := g.hashPart(n); err != nil {
+		d.Close()
+		return nil, err
+	}
+	return d, nil
+}
+
+// hashPart reads the part that is here already and leaves the file at its
+// end.
+func (g *getting) hashPart(n int64) error {
+	if _, err := g.part.file.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	if _, err := io.CopyN(g.hash, g.part.file, n); err != nil {
+		return err
+	}
+	return g.part.file.Truncate(n)
+}
+
+// fresh begins at the first byte; reason says why, where a part is given up.
+func (g *getting) fresh(reason error) (*ftpclient.Download, error) {
+	if reason != nil {
+		g.run.t.tell(Restarted{Item: g.item, Reason: reason})
+	}
+	if err := g.part.restart(); err != nil {
+		return nil, err
+	}
+	g.hash.Reset()
+	return g.conn.Retrieve(g.ctx, g.item.Remote, 0)
+}
+
+// copy writes what comes to the part and returns how much that was. More
+// than the file is long is the end of it.
+func (g *getting) copy(d *ftpclient.Download) (moved int64, err error) {
+	buf := make([]byte, bufferSize)
+	for {
+		n, err := fill(d, buf)
+		if n > 0 {
+			if g.item.Size >= 0 && g.part.size+moved+int64(n) > g.item.Size {
+				return moved, ErrSize
+			}
+			if _, err := g.part.file.Write(buf[:n]); err != nil {
+				return moved, err
+			}
+			g.hash.Write(buf[:n])
+			moved += int64(n)
+			g.run.t.tell(Moved{Item: g.item, N: int64(n)})
+		}
+		if err == io.EOF {
+			return moved, nil
+		}
+		if err != nil {
+			return moved, err
+		}
+	}
+}
+
+// fill reads until the buffer is full or the stream ends: TLS hands out
+// records, and a write for each would be sixteen times the system calls.
+func fill(r io.Reader, buf []byte) (n int, err error) {
+	for n < len(buf) && err == nil {
+		var m int
+		m, err = r.Read(buf[n:])
+		n += m
+	}
+	return n, err
+}

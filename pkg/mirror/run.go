@@ -1,0 +1,168 @@
+package mirror
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path"
+	"sync"
+	"time"
+
+	"ftps/pkg/ftp"
+	"ftps/pkg/ftpclient"
+)
+
+// all makes the folders and then moves the files, on as many connections as
+// there are. Its error is what ended the run as a whole.
+func (r *run) all(ctx context.Context) error {
+	if r.plan.Direction == Download && r.plan.Tree {
+		// As with cp -r, the folder above must exist.
+		if err := os.Mkdir(r.plan.Root, 0o777); err != nil && !errors.Is(err, os.ErrExist) {
+			return err
+		}
+	}
+	root, err := os.OpenRoot(r.plan.Root)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	if err := r.folders(ctx, root); err != nil {
+		return err
+	}
+
+	jobs := make(chan Item)
+	var workers sync.WaitGroup
+	for range min(r.t.cfg.Jobs, len(r.plan.Files)) {
+		workers.Go(func() {
+			for item := range jobs {
+				r.one(ctx, root, item)
+			}
+		})
+	}
+	for _, item := range r.plan.Files {
+		select {
+		case jobs <- item:
+			continue
+		case <-ctx.Done():
+		}
+		break
+	}
+	close(jobs)
+	workers.Wait()
+	if r.plan.Direction == Download {
+		r.sync(root)
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// folders makes the folders of the plan, parents first. Under one that
+// cannot be made the files fail by themselves.
+func (r *run) folders(ctx context.Context, root *os.Root) error {
+	if r.plan.Direction == Download {
+		for _, f := range r.plan.Folders {
+			if f.Local == "." {
+				continue
+			}
+			err := root.Mkdir(f.Local, 0o777)
+			if errors.Is(err, os.ErrExist) {
+				if info, statErr := root.Stat(f.Local); statErr == nil && info.IsDir() {
+					err = nil
+				}
+			}
+			if err != nil {
+				r.failed(f, err)
+			}
+		}
+		return ctx.Err()
+	}
+	if len(r.plan.Folders) == 0 {
+		return nil
+	}
+	c, err := r.t.pool.Get(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { r.t.pool.Put(c) }()
+	for _, f := range r.plan.Folders {
+		if err := makeRemote(ctx, c, f.Remote); err != nil {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			r.failed(f, err)
+			if !c.Usable() {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// makeRemote makes a folder that may exist already. Servers have one code
+// for that and for every other reason.
+func makeRemote(ctx context.Context, c *ftpclient.Conn, folder string) error {
+	if folder == "" || folder == "." || folder == "/" {
+		return nil
+	}
+	err := c.Mkdir(ctx, folder)
+	var reply *ftpclient.ReplyError
+	if errors.As(err, &reply) && c.Usable() {
+		if e, statErr := c.Stat(ctx, folder); statErr == nil && e.Type == ftp.Dir {
+			return nil
+		}
+	}
+	return err
+}
+
+// one moves one file, with as many tries as it may have.
+func (r *run) one(ctx context.Context, root *os.Root, item Item) {
+	resume := r.o.Resume
+	for attempt := 0; ; attempt++ {
+		if ctx.Err() != nil {
+			return // told once, by the run's error
+		}
+		c, err := r.t.pool.Get(ctx)
+		if err == nil {
+			var d Done
+			if r.plan.Direction == Download {
+				d, err = r.download(ctx, c, root, item, resume)
+			} else {
+				d, err = r.upload(ctx, c, root, item, resume)
+			}
+			r.t.pool.Put(c)
+			if err == nil {
+				r.done(d)
+				return
+			}
+		}
+		if ctx.Err() != nil || attempt >= r.t.cfg.Retries || !again(err) {
+			r.failed(item, err)
+			return
+		}
+		r.t.tell(Retrying{Item: item, Attempt: attempt + 1, Err: err})
+		resume = true
+		select {
+		case <-time.After(min(time.Second<<attempt, 30*time.Second)):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// sync makes the new names durable, once a folder instead of once a file.
+func (r *run) sync(root *os.Root) {
+	if r.t.cfg.NoSync {
+		return
+	}
+	folders := make(map[string]bool)
+	for _, item := range r.plan.Files {
+		folders[path.Dir(item.Local)] = true
+	}
+	for folder := range folders {
+		if d, err := root.Open(folder); err == nil {
+			d.Sync()
+			d.Close()
+		}
+	}
+}

@@ -1,0 +1,263 @@
+package mirror
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"ftps/pkg/ftp"
+	"ftps/pkg/ftpclient"
+)
+
+// recordFrom is the length from which an upload is noted, so that it can be
+// resumed. Below it, sending again costs less than the record.
+const recordFrom = 256 << 10
+
+// upload sends one file.
+func (r *run) upload(ctx context.Context, c *ftpclient.Conn, root *os.Root, item Item, resume bool) (Done, error) {
+	start := time.Now()
+	info, err := root.Stat(item.Local)
+	if err != nil {
+		return Done{}, err
+	}
+	if !info.Mode().IsRegular() {
+		return Done{}, ErrNotRegular
+	}
+	file, err := root.OpenFile(item.Local, os.O_RDONLY|nonblock, 0)
+	if err != nil {
+		return Done{}, err
+	}
+	defer file.Close()
+	if info, err = file.Stat(); err != nil {
+		return Done{}, err
+	}
+	if !info.Mode().IsRegular() {
+		return Done{}, ErrNotRegular
+	}
+	item.Size, item.ModTime, item.Precise = info.Size(), info.ModTime(), true
+	source, err := filepath.Abs(filepath.Join(r.plan.Root, filepath.FromSlash(item.Local)))
+	if err != nil {
+		return Done{}, err
+	}
+	p := &putting{
+		run: r, ctx: ctx, conn: c, item: item, file: file, hash: sha256.New(),
+		record: newRecord(r.t.cfg.Site, item.Remote, source, item.Size, item.ModTime),
+	}
+	done, err := p.put(resume)
+	done.Seconds = time.Since(start).Seconds()
+	return done, err
+}
+
+// putting is one upload under way.
+type putting struct {
+	run    *run
+	ctx    context.Context
+	conn   *ftpclient.Conn
+	item   Item
+	file   *os.File
+	hash   hash.Hash
+	record record
+}
+
+func (p *putting) put(resume bool) (Done, error) {
+	var offset int64
+	if resume {
+		var done bool
+		var err error
+		if offset, done, err = p.resumable(); err != nil {
+			return Done{}, err
+		}
+		if done {
+			return Done{Item: p.item, Bytes: p.item.Size, Resumed: true, Verified: Present}, nil
+		}
+	}
+	if _, err := p.file.Seek(0, io.SeekStart); err != nil {
+		return Done{}, err
+	}
+	if _, err := io.CopyN(p.hash, p.file, offset); err != nil {
+		return Done{}, err
+	}
+	if p.item.Size >= recordFrom {
+		p.run.t.records().note(p.record)
+	}
+	u, err := p.conn.Store(p.ctx, p.item.Remote, ftpclient.StoreOptions{Offset: offset, Size: p.item.Size})
+	if err != nil {
+		return Done{}, err
+	}
+	p.run.t.tell(Started{Item: p.item, Offset: offset})
+	moved, err := p.copy(u, offset)
+	if err != nil {
+		var local *localError
+		if errors.As(err, &local) {
+			// The source is at fault: the server must not keep this.
+			u.Abort()
+			return Done{}, local.err
+		}
+		if closeErr := u.Close(); closeErr != nil {
+			err = closeErr
+		}
+		return Done{}, err
+	}
+	verified, err := p.verify(u.Close())
+	if err != nil {
+		return Done{}, err
+	}
+	p.run.t.records().forget(p.record)
+	// MFMT, where there is one: the file is stored whether its time is kept
+	// or not.
+	if err := p.conn.SetModTime(p.ctx, p.item.Remote, p.item.ModTime); err != nil && p.ctx.Err() != nil {
+		return Done{}, p.ctx.Err()
+	}
+	return Done{
+		Item: p.item, Bytes: p.item.Size, Moved: moved, SHA256: p.hash.Sum(nil),
+		Resumed: offset > 0, Verified: verified,
+	}, nil
+}
+
+// localError is a failure of the source, not of the connection.
+type localError struct{ err error }
+
+func (e *localError) Error() string { return e.err.Error() }
+
+// copy sends the file from offset on. The source must be as long at the end
+// as it was at the beginning.
+func (p *putting) copy(u *ftpclient.Upload, offset int64) (moved int64, err error) {
+	buf := make([]byte, bufferSize)
+	for {
+		n, err := fill(p.file, buf)
+		if n > 0 {
+			if offset+moved+int64(n) > p.item.Size {
+				return moved, &localError{ErrChanged}
+			}
+			if _, err := u.Write(buf[:n]); err != nil {
+				return moved, err
+			}
+			p.hash.Write(buf[:n])
+			moved += int64(n)
+			p.run.t.tell(Moved{Item: p.item, N: int64(n)})
+		}
+		switch {
+		case err == io.EOF:
+			info, statErr := p.file.Stat()
+			if statErr != nil {
+				return moved, &localError{statErr}
+			}
+			if offset+moved != p.item.Size || !info.ModTime().Equal(p.item.ModTime) {
+				return moved, &localError{ErrChanged}
+			}
+			return moved, nil
+		case err != nil:
+			return moved, &localError{err}
+		}
+	}
+}
+
+// verify compares what the server has with what was sent.
+func (p *putting) verify(verdict error) (Verified, error) {
+	switch {
+	case errors.Is(verdict, ftpclient.ErrUnconfirmed) && p.conn.Usable() && p.ctx.Err() == nil:
+		// Not SIZE: it may answer for a part that is no file yet.
+		if e, err := p.conn.Stat(p.ctx, p.item.Remote); err == nil && e.Type == ftp.File && e.Size == p.item.Size {
+			return Unclean, nil
+		}
+		return 0, verdict
+	case verdict != nil && !errors.Is(verdict, ftpclient.ErrUnclean):
+		return 0, verdict
+	}
+	n, err := p.conn.Size(p.ctx, p.item.Remote)
+	var reply *ftpclient.ReplyError
+	switch {
+	case err == nil && n != p.item.Size:
+		return 0, fmt.Errorf("%w: %d, not %d", ErrSize, n, p.item.Size)
+	case err == nil && verdict != nil:
+		return Unclean, nil
+	case err == nil:
+		return BySize, nil
+	case errors.As(err, &reply) && p.conn.Usable():
+		// A server without SIZE, or an account that may only write.
+		return Confirmed, verdict
+	}
+	return 0, err
+}
+
+// resumable returns where an upload can go on: at the length of what the
+// server has, if that was begun from this very file. done means that there
+// is nothing left to send.
+func (p *putting) resumable() (offset int64, done bool, err error) {
+	n, err := p.conn.Size(p.ctx, p.item.Remote)
+	if err != nil {
+		if !p.conn.Usable() || p.ctx.Err() != nil {
+			return 0, false, err
+		}
+		return 0, false, nil // nothing there, or nothing to be known
+	}
+	if n == p.item.Size {
+		e, err := p.conn.Stat(p.ctx, p.item.Remote)
+		if err == nil && e.Type == ftp.File && e.Size == n && e.Precise &&
+			e.ModTime.Truncate(time.Second).Equal(p.item.ModTime.UTC().Truncate(time.Second)) {
+			return 0, true, nil
+		}
+		if err != nil && !p.conn.Usable() {
+			return 0, false, err
+		}
+	}
+	if n == 0 {
+		return 0, false, nil
+	}
+	offset, reason, err := p.goOn(n)
+	if reason != nil {
+		p.run.t.tell(Restarted{Item: p.item, Reason: reason})
+	}
+	return offset, false, err
+}
+
+// goOn decides about n bytes that the server has. Their size says nothing:
+// the record must be of the same file, and their end must be the file's.
+func (p *putting) goOn(n int64) (offset int64, reason, err error) {
+	match, found := p.run.t.records().matches(p.record)
+	switch {
+	case !found:
+		return 0, ErrNoRecord, nil
+	case !match, n > p.item.Size:
+		return 0, ErrSourceChanged, nil
+	}
+	back := min(overlap, n)
+	d, err := p.conn.Retrieve(p.ctx, p.item.Remote, n-back)
+	var reply *ftpclient.ReplyError
+	if errors.As(err, &reply) && p.conn.Usable() {
+		// A server that hides its parts will not read one back. It keeps
+		// them for whoever began them, and the record says that this was
+		// from the file as it is.
+		return n, nil, nil
+	}
+	if err != nil {
+		return 0, nil, err
+	}
+	theirs, ours := make([]byte, back), make([]byte, back)
+	_, theirErr := io.ReadFull(d, theirs)
+	if theirErr == nil {
+		// To the end, to leave the connection in step.
+		_, theirErr = io.Copy(io.Discard, d)
+	}
+	d.Close()
+	if p.ctx.Err() != nil {
+		return 0, nil, p.ctx.Err()
+	}
+	if !p.conn.Usable() {
+		return 0, nil, ftpclient.ErrLost
+	}
+	if _, err := p.file.ReadAt(ours, n-back); err != nil {
+		return 0, nil, err
+	}
+	if (theirErr != nil && !errors.Is(theirErr, ftpclient.ErrUnclean)) || !bytes.Equal(ours, theirs) {
+		return 0, ErrOverlap, nil
+	}
+	return n, nil, nil
+}
