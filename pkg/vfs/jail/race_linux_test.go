@@ -1,13 +1,44 @@
 package jail
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"ftps/pkg/vfs"
 )
+
+// swapping exchanges two names without pause until stop is called, which
+// returns how often it did.
+func swapping(t *testing.T, a, b string) (stop func() int) {
+	t.Helper()
+	over, swaps := make(chan struct{}), make(chan int)
+	go func() {
+		for n := 0; ; n++ {
+			select {
+			case <-over:
+				swaps <- n
+				return
+			default:
+			}
+			if err := unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, unix.RENAME_EXCHANGE); err != nil {
+				t.Errorf("swap: %v", err)
+				<-over
+				swaps <- n
+				return
+			}
+		}
+	}()
+	return sync.OnceValue(func() int {
+		close(over)
+		return <-swaps
+	})
+}
 
 // The classic race: a name that is a folder when it is checked and a link out
 // when it is used. One thread swaps the two without pause while a client
@@ -21,26 +52,8 @@ func TestAttackSwapRace(t *testing.T) {
 	w.plant(folder, "secret", "harmless")
 	w.link("../outside", "l")
 
-	stop, swaps := make(chan struct{}), make(chan int)
-	go func() {
-		n := 0
-		for {
-			select {
-			case <-stop:
-				swaps <- n
-				return
-			default:
-			}
-			if err := unix.Renameat2(unix.AT_FDCWD, folder, unix.AT_FDCWD, link, unix.RENAME_EXCHANGE); err != nil {
-				t.Errorf("swap: %v", err)
-				<-stop
-				swaps <- n
-				return
-			}
-			n++
-		}
-	}()
-
+	stop := swapping(t, folder, link)
+	defer stop()
 	ctx := t.Context()
 	outcomes := make(map[string]int)
 	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); {
@@ -83,13 +96,93 @@ func TestAttackSwapRace(t *testing.T) {
 		b, err := os.ReadFile(real)
 		stolen = err == nil && string(b) == secret
 	}
-	close(stop)
-	n := <-swaps
+	n := stop()
 	t.Logf("%d swaps; through the jail: %v", n, outcomes)
 	if !stolen {
 		t.Error("the attack does not even work on a server that checks before it opens")
 	}
 	if outcomes["read"] == 0 || outcomes["refused"] == 0 || outcomes["written"] == 0 {
 		t.Errorf("the race never went both ways: %v", outcomes)
+	}
+}
+
+// A file that becomes a FIFO between the look and the opening must not block.
+func TestAttackSwapRaceWithAFIFO(t *testing.T) {
+	w := newWorld(t)
+	fifo := filepath.Join(w.home, "fifo")
+	if err := unix.Mkfifo(fifo, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	w.plant(w.home, "f", "content")
+	stop := swapping(t, filepath.Join(w.home, "f"), fifo)
+	defer stop()
+	tries := 0
+	ok := within(t, 30*time.Second, func() {
+		for end := time.Now().Add(time.Second); time.Now().Before(end); {
+			content, err := w.read("/f")
+			if err == nil && content != "content" || err != nil && !errors.Is(err, vfs.ErrNotRegular) {
+				t.Errorf("read %q, %v", content, err)
+				return
+			}
+			_, err = w.Create(t.Context(), w.name("/f"), vfs.How{Append: true, Size: 1 << 62})
+			if !errors.Is(err, vfs.ErrNoSpace) && !errors.Is(err, vfs.ErrNotRegular) {
+				t.Errorf("create: %v", err)
+				return
+			}
+			tries++
+		}
+	})
+	if !ok {
+		t.Fatal("blocked")
+	}
+	t.Logf("%d swaps, %d tries", stop(), tries)
+}
+
+// To open a device is to use it already: tapes rewind, watchdogs start.
+func TestWhatIsNotRegularIsNeverOpened(t *testing.T) {
+	w := newWorld(t)
+	if err := unix.Mkfifo(filepath.Join(w.home, "fifo"), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	fd, err := unix.InotifyInit1(unix.IN_NONBLOCK | unix.IN_CLOEXEC)
+	if err != nil {
+		t.Skip(err)
+	}
+	defer unix.Close(fd)
+	if _, err := unix.InotifyAddWatch(fd, filepath.Join(w.home, "fifo"), unix.IN_OPEN); err != nil {
+		t.Skip(err)
+	}
+	opened := func() bool {
+		n, err := unix.Read(fd, make([]byte, 4096))
+		return err == nil && n > 0
+	}
+
+	ctx, name := t.Context(), w.name("/fifo")
+	_, err = w.Open(ctx, name)
+	w.fails(err, vfs.ErrNotRegular)
+	_, err = w.Create(ctx, name, vfs.How{Append: true, Size: -1})
+	w.fails(err, vfs.ErrNotRegular)
+	_, err = w.Create(ctx, name, vfs.How{Size: -1})
+	w.fails(err, vfs.ErrNotRegular)
+	w.fails(w.Chmod(ctx, name, 0o600), vfs.ErrNotRegular)
+	w.fails(w.Chtimes(ctx, name, time.Unix(0, 0)), vfs.ErrNotRegular)
+	for range w.List(ctx, vfs.Name{}) {
+	}
+	for _, err := range w.List(ctx, name) {
+		w.fails(err, vfs.ErrNotDir)
+	}
+	if _, err := w.Stat(ctx, name); err != nil {
+		t.Error(err)
+	}
+	if opened() {
+		t.Error("the FIFO was opened")
+	}
+	f, err := os.OpenFile(filepath.Join(w.home, "fifo"), os.O_RDONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	if !opened() {
+		t.Error("an opening is not noticed: the test shows nothing")
 	}
 }

@@ -92,6 +92,18 @@ var parts = []promise{
 		b.commit(u)
 		b.holds("/f", "whole!")
 	}},
+	{"a part from before the file was whole goes with the next upload", func(b *bench) {
+		u := b.begin("/f", whole)
+		b.write(u, "a part to be")
+		b.put("/f", "whole")
+		b.abort(u)
+		b.put("/f", "anew")
+		b.used(4)
+		if err := b.Remove(b.Context(), b.at("/f")); err != nil {
+			b.Fatal(err)
+		}
+		b.part("/f", -1)
+	}},
 	{"of two resumes of one part the second is told that it is in use", func(b *bench) {
 		b.leave("/f", "01234")
 		first := b.begin("/f", vfs.How{Offset: 5, Size: -1})
