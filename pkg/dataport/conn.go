@@ -2,6 +2,7 @@ package dataport
 
 import (
 	"crypto/tls"
+	"errors"
 	"net"
 	"sync"
 	"time"
@@ -30,13 +31,15 @@ type Conn struct {
 	wire  *layer.Gathering
 	bound string
 	drain time.Duration
+	rest  time.Duration
 
 	writing sync.Mutex // held by Write, Flush and Finish
 }
 
-func newConn(c *candidate, how string, drain time.Duration) *Conn {
+func newConn(c *candidate, how string) *Conn {
+	cfg := &c.ports.cfg
 	c.raw.SetDeadline(time.Time{})
-	return &Conn{Conn: c.tc, raw: c.raw, wire: c.wire.Gathering, bound: how, drain: drain}
+	return &Conn{Conn: c.tc, raw: c.raw, wire: c.wire.Gathering, bound: how, drain: cfg.Drain, rest: cfg.Rest}
 }
 
 // Bound says how the connection was bound: "session" by a ticket of this
@@ -62,12 +65,17 @@ func (c *Conn) Flush() error {
 
 // Finish ends the transfer in order: what was written is sent, close_notify
 // and FIN follow, the peer's end is awaited for a bounded time. An error
-// means that what was written may not have arrived; layer.ErrNoEnd, that it
-// was all sent but the client has not closed its side.
+// means that what was written may not have arrived. A client that has it all
+// and only does not close its side, because it waits for the reply first, is
+// no error.
 func (c *Conn) Finish() error {
 	c.writing.Lock()
 	defer c.writing.Unlock()
-	return layer.End(c.Conn, c.wire, c.drain)
+	err := layer.EndWithin(c.Conn, c.wire, c.drain, c.rest)
+	if errors.Is(err, layer.ErrNoEnd) {
+		return nil
+	}
+	return err
 }
 
 // Abort closes at once, with close_notify where it can be had without

@@ -82,7 +82,8 @@ type Config struct {
 	Quarantine time.Duration // care after a promise that ended unused; 30 s
 	Pending    time.Duration // how long a ticket waits for its session's login; 5 s
 	Remember   time.Duration // how long a stamp outlives its session; 1 h
-	Drain      time.Duration // how long the end of a connection may take; 10 s
+	Drain      time.Duration // how long the end of a connection may make no progress; 10 s
+	Rest       time.Duration // how long a client that has everything may leave it open; 2 s
 
 	Spare       int // connections of one address on one port beyond those promised; 8
 	Connections int // connections that are not yet transfers, in all; 4096
@@ -103,6 +104,7 @@ func (c *Config) defaults() {
 	c.Pending = cmp.Or(c.Pending, 5*time.Second)
 	c.Remember = cmp.Or(c.Remember, time.Hour)
 	c.Drain = cmp.Or(c.Drain, 10*time.Second)
+	c.Rest = cmp.Or(c.Rest, 2*time.Second)
 	c.Spare = cmp.Or(c.Spare, 8)
 	c.Connections = cmp.Or(c.Connections, 4096)
 	c.Stamps = cmp.Or(c.Stamps, 65536)

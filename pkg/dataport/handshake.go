@@ -110,13 +110,18 @@ func (c *candidate) drop() {
 func (p *Ports) examine(c *candidate) {
 	p.mu.Lock()
 	quiet := patience
-	if slices.ContainsFunc(p.suitors(c), func(pr *Promise) bool { return pr.taken }) {
+	if slices.ContainsFunc(p.suitors(c), func(pr *Promise) bool { return pr.announced }) {
 		quiet = p.cfg.Handshake
 	}
 	c.deadline(time.Now().Add(quiet))
 	p.mu.Unlock()
 
-	if err := c.tc.Handshake(); err != nil {
+	err := c.tc.Handshake()
+	if err == nil {
+		// In TLS 1.2 the last message of a full handshake is the server's.
+		err = c.wire.Flush()
+	}
+	if err != nil {
 		p.died(c, err)
 		return
 	}
@@ -168,7 +173,7 @@ func (p *Ports) settle(c *candidate) {
 			pending, refusal = nil, fault.New("data.refused.nologin")
 		}
 		if pr != nil {
-			conn := newConn(c, how, p.cfg.Drain)
+			conn := newConn(c, how)
 			p.bind(c, pr, how, conn)
 			p.unlock()
 			return

@@ -21,11 +21,12 @@ type Promise struct {
 	exclusive bool           // no other promise at this place, whoever's
 	dial      netip.AddrPort // active mode: where to connect to
 
-	known chan struct{} // closed when the command has come, or never will
+	known chan struct{} // closed when the command is announced, or never will be
 	wake  chan struct{} // holds one token when Take should look again
 
 	// Guarded by ports.mu.
 	phase     phase
+	announced bool
 	taken     bool
 	takenAt   time.Time
 	direction event.Direction
@@ -56,7 +57,7 @@ func (pr *Promise) Port() int { return pr.place.port }
 func (pr *Promise) Take(ctx context.Context, d event.Direction) (*Conn, error) {
 	p := pr.ports
 	p.mu.Lock()
-	if pr.taken || pr.phase == over {
+	if pr.taken || pr.phase == over { // once
 		why := pr.why
 		p.mu.Unlock()
 		if why == nil {
@@ -64,8 +65,8 @@ func (pr *Promise) Take(ctx context.Context, d event.Direction) (*Conn, error) {
 		}
 		return nil, why
 	}
-	pr.taken, pr.takenAt, pr.direction = true, time.Now(), d
-	close(pr.known)
+	pr.taken, pr.takenAt = true, time.Now()
+	pr.announce(d)
 	p.hurry(pr)
 	p.mu.Unlock()
 
@@ -104,6 +105,22 @@ func (pr *Promise) Take(ctx context.Context, d event.Direction) (*Conn, error) {
 		case <-timer.C:
 		case <-ctx.Done():
 		}
+	}
+}
+
+// Announce says which way the transfer will go, as soon as its command is
+// read and before the 150 is sent. A ClientHello may be on its way already,
+// and what it gets depends on the command. Without it Take says so.
+func (pr *Promise) Announce(d event.Direction) {
+	pr.ports.mu.Lock()
+	defer pr.ports.mu.Unlock()
+	pr.announce(d)
+}
+
+func (pr *Promise) announce(d event.Direction) {
+	if !pr.announced {
+		pr.announced, pr.direction = true, d
+		close(pr.known)
 	}
 }
 
@@ -178,10 +195,7 @@ func (p *Ports) end(pr *Promise, why error) {
 func (p *Ports) finish(pr *Promise) {
 	p.leave(pr)
 	pr.phase = over
-	if !pr.taken {
-		close(pr.known)
-		pr.taken = true
-	}
+	pr.announce(event.Download) // for those who wait to know
 	if pr.session.promise == pr {
 		pr.session.promise = nil
 	}

@@ -214,7 +214,7 @@ func (pr *Promise) ticketNow() (ready, known bool) {
 	switch {
 	case pr.session.reads:
 		return true, true
-	case pr.taken:
+	case pr.announced:
 		return pr.direction != event.Upload, true
 	}
 	return false, false

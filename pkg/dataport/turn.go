@@ -170,7 +170,7 @@ func (p *Ports) rivals(w *waiter, where place, now time.Time) (all, stale int) {
 	for _, pr := range sp.waiting {
 		if w.rival(pr) {
 			all++
-			if !pr.taken && now.Sub(pr.made) >= p.cfg.Unused {
+			if !pr.announced && now.Sub(pr.made) >= p.cfg.Unused {
 				stale++
 			}
 		}

@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// ErrNoEnd says that everything was sent and ended in order, but that the
-// peer did not end its side in time. Some servers never do.
+// ErrNoEnd says that everything was sent and ended in order, and, where the
+// kernel tells, acknowledged, but that the peer did not end its side in time.
+// Some servers never do.
 var ErrNoEnd = errors.New("layer: the peer did not end its side of the connection")
 
 // endBytes is how much a peer may still send while its end is awaited.
@@ -36,6 +37,13 @@ const endLimit = 30
 // ends its side with a mere FIN has taken all there was, or its kernel would
 // have reset: that is no error. The connection is closed in every case.
 func End(tc *tls.Conn, raw net.Conn, timeout time.Duration) error {
+	return EndWithin(tc, raw, timeout, timeout)
+}
+
+// EndWithin is End with a shorter wait for a peer that has acknowledged
+// everything and still does not end its side: there is nothing left that
+// could be lost, and it may well wait for us.
+func EndWithin(tc *tls.Conn, raw net.Conn, timeout, rest time.Duration) error {
 	defer raw.Close()
 	limit := time.Now().Add(endLimit * timeout)
 
@@ -54,7 +62,7 @@ func End(tc *tls.Conn, raw net.Conn, timeout time.Duration) error {
 	if err := closeWrite(raw); err != nil {
 		return err
 	}
-	return drain(tc, raw, timeout, limit)
+	return drain(tc, raw, timeout, min(rest, timeout), limit)
 }
 
 // Push sends what g has collected. The time-out is for time without progress.
@@ -80,29 +88,38 @@ func push(raw net.Conn, timeout time.Duration, limit time.Time) error {
 	}
 }
 
-// drain reads to the peer's end.
-func drain(tc *tls.Conn, raw net.Conn, timeout time.Duration, limit time.Time) error {
+// drain reads to the peer's end. It looks up once in every rest: what is
+// still unsent may have become less, and then the time-out begins anew.
+func drain(tc *tls.Conn, raw net.Conn, timeout, rest time.Duration, limit time.Time) error {
 	unsent, _ := outstanding(raw)
+	patience := time.Now().Add(timeout)
 	buf := make([]byte, 4<<10)
 	left := endBytes
 	for left > 0 {
-		if err := raw.SetReadDeadline(time.Now().Add(timeout)); err != nil {
+		if err := raw.SetReadDeadline(time.Now().Add(rest)); err != nil {
 			return err
 		}
 		n, err := tc.Read(buf)
 		left -= n
 		switch {
 		case err == nil:
+			continue
 		case err == io.EOF, errors.Is(err, ErrTruncated):
 			return nil
-		case errors.Is(err, os.ErrDeadlineExceeded):
-			now, known := outstanding(raw)
-			if !known || now >= unsent || time.Now().After(limit) {
-				return ErrNoEnd
-			}
-			unsent = now
-		default:
+		case !errors.Is(err, os.ErrDeadlineExceeded):
 			return err
+		}
+		now, known := outstanding(raw)
+		switch {
+		case known && now == 0:
+			return ErrNoEnd
+		case known && now < unsent && time.Now().Before(limit):
+			unsent, patience = now, time.Now().Add(timeout)
+		case time.Now().Before(patience):
+		case known:
+			return err // the peer has stopped reading
+		default:
+			return ErrNoEnd
 		}
 	}
 	return ErrNoEnd

@@ -15,7 +15,8 @@ const DefaultGather = 8 * (16<<10 + 64)
 // It belongs beneath tls.Conn. What is collected is sent when the next write
 // would not fit, by Flush, by Close, and before every Read: whoever waits
 // for the peer must not sit on what the peer waits for. A goroutine that
-// writes while another one reads must call Flush before it rests.
+// writes while another one reads must call Flush before it rests; so must
+// whoever completes a handshake, whose last message is written and not read.
 func Gather(c net.Conn, size int) *Gathering { return &Gathering{Conn: c, size: size} }
 
 // Gathering is a connection made by [Gather]. Its methods may be called from

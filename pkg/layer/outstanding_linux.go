@@ -6,9 +6,12 @@ import (
 	"unsafe"
 )
 
-// outstanding returns how many bytes the kernel has not yet had acknowledged
-// by the peer (SIOCOUTQ, tcp(7)).
-func outstanding(c net.Conn) (n int, known bool) {
+// outstanding returns how many bytes the peer has not yet acknowledged, the
+// FIN among them (SIOCOUTQ, tcp(7)).
+func outstanding(c net.Conn) (n int, known bool) { return queue(c, syscall.TIOCOUTQ) }
+
+// queue asks the socket beneath c for the length of one of its queues.
+func queue(c net.Conn, which uintptr) (n int, known bool) {
 	for {
 		switch v := c.(type) {
 		case syscall.Conn:
@@ -19,7 +22,7 @@ func outstanding(c net.Conn) (n int, known bool) {
 			var value int32
 			var errno syscall.Errno
 			err = sc.Control(func(fd uintptr) {
-				_, _, errno = syscall.Syscall(syscall.SYS_IOCTL, fd, syscall.TIOCOUTQ,
+				_, _, errno = syscall.Syscall(syscall.SYS_IOCTL, fd, which,
 					uintptr(unsafe.Pointer(&value)))
 			})
 			return int(value), err == nil && errno == 0
