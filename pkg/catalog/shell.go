@@ -5,6 +5,7 @@ var shellRows = []Row{
 	// The prompts of the original program.
 	{Key: "shell.ask.user", EN: "USER: ", ES: "USUARIO: "},
 	{Key: "shell.ask.password", EN: "PASS: ", ES: "PASS: "},
+	{Key: "shell.ask.trust", EN: "trust this key and remember it? (yes/no) ", ES: "¿confiar en esta clave y recordarla? (sí/no) "},
 	{Key: "shell.connecting", EN: "Trying to connect to %s - %d", ES: "Intentando conexión en %s - %d"},
 
 	// What stands behind a command's names in help.
@@ -84,7 +85,6 @@ var shellRows = []Row{
 	{Key: "shell.usage", EN: "usage: %s", ES: "uso: %s"},
 	{Key: "shell.quote.open", EN: "a quote was opened and not closed\na backslash makes a quote an ordinary character",
 		ES: "se abrió una comilla que no se cerró\nuna barra inversa convierte la comilla en un carácter común"},
-	{Key: "shell.put.folder", EN: "%s is a folder\nuse \"put -r\" for folders", ES: "%s es una carpeta\nuse \"subir -r\" para carpetas"},
 
 	// Listings and completion.
 	{Key: "shell.ls.line", EN: "a line of the listing was not understood: %s", ES: "no se entendió una línea del listado: %s"},
@@ -112,11 +112,18 @@ var shellRows = []Row{
 	{Key: "shell.status.folder", EN: "folder", ES: "carpeta"},
 	{Key: "shell.status.local", EN: "local folder", ES: "carpeta local"},
 
-	// Transfers. The offset of the last argument is where one was resumed.
-	{Key: "shell.transfer.done", EN: "%[1]s: %[2]s, %[3]s/s", ES: "%[1]s: %[2]s, %[3]s/s"},
-	{Key: "shell.transfer.resumed", EN: "%s: %s, %s/s, continued at %s", ES: "%s: %s, %s/s, continuado desde %s"},
-	{Key: "shell.transfer.skipped", EN: "%s: already there", ES: "%s: ya estaba"},
-	{Key: "shell.transfer.total", EN: "%d files, %s", ES: "%d archivos, %s"},
+	// Transfers.
+	{Key: "shell.transfer.done", EN: "%s: %s, %s/s", ES: "%s: %s, %s/s"},
+	{Key: "shell.transfer.resumed", EN: "%s: %s, %s/s, continued", ES: "%s: %s, %s/s, continuado"},
+	{Key: "shell.transfer.present", EN: "%s: already there", ES: "%s: ya estaba"},
+	{Key: "shell.transfer.unclean", EN: "%s: complete by its size, but the server ended the connection uncleanly",
+		ES: "%s: completo según su tamaño, pero el servidor cerró mal la conexión"},
+	{Key: "shell.transfer.failed", EN: "%s: %s", ES: "%s: %s"},
+	{Key: "shell.transfer.restarted", EN: "%s: begins again: %s", ES: "%s: comienza de nuevo: %s"},
+	{Key: "shell.transfer.retrying", EN: "%s: %s; trying again (%d)", ES: "%s: %s; nuevo intento (%d)"},
+	{Key: "shell.transfer.leftout", EN: "%s: left out: %s", ES: "%s: omitido: %s"},
+	{Key: "shell.transfer.gap", EN: "%s: not seen: %s", ES: "%s: no se pudo ver: %s"},
+	{Key: "shell.transfer.total", EN: "%d files, %s, %s/s", ES: "%d archivos, %s, %s/s"},
 	{Key: "shell.interrupted", EN: "interrupted", ES: "interrumpido"},
 	{Key: "shell.lost", EN: "the connection to %s is lost", ES: "se perdió la conexión con %s"},
 	{Key: "shell.history.none", EN: "there is no history outside the interactive shell",
@@ -125,7 +132,7 @@ var shellRows = []Row{
 	// ftps client.
 	{Key: "cli.client.short", EN: "Connect to a server: an interactive shell, or one command",
 		ES: "Conectar con un servidor: modo interactivo o un solo comando"},
-	{Key: "cli.client.use", EN: "client [FLAGS] HOST [COMMAND [ARG…]]", ES: "client [OPCIONES] HOST [COMANDO [ARG…]]"},
+	{Key: "cli.client.use", EN: "client HOST [COMMAND [ARG…]]", ES: "client HOST [COMANDO [ARG…]]"},
 	{Key: "cli.client.long",
 		EN: `Connect to a server over FTP with TLS.
 
@@ -204,8 +211,7 @@ Códigos de salida: 0 hecho, 1 otro, 2 uso, 3 sin conexión, 4 acceso rechazado,
 	{Key: "cli.client.netrc.open", EN: "others can read %[1]s, which holds passwords\nclose it with: chmod 600 %[1]s",
 		ES: "otros pueden leer %[1]s, que contiene contraseñas\nciérrelo con: chmod 600 %[1]s"},
 	{Key: "cli.client.script.several", EN: "give one of -c, -b and a COMMAND", ES: "indique solo uno de -c, -b y un COMANDO"},
-	{Key: "cli.client.script.stdin", EN: "standard input gives the password, so it cannot give commands too\nuse -c or -b",
-		ES: "la entrada estándar da la contraseña, así que no puede dar también los comandos\nuse -c o -b"},
+	{Key: "cli.client.batch", EN: "cannot read the commands of %s: %s", ES: "no se pueden leer los comandos de %s: %s"},
 	{Key: "cli.client.key.pair", EN: "--client-cert and --client-key belong together", ES: "--client-cert y --client-key van juntas"},
 	{Key: "cli.client.ca.empty", EN: "no certificate in %s\na PEM file is needed", ES: "no hay ningún certificado en %s\nhace falta un archivo PEM"},
 	{Key: "cli.client.rate.bad", EN: "%q is no rate\nwrite bytes a second: 500K, 2M, 10MiB", ES: "%q no es un ritmo\nescriba bytes por segundo: 500K, 2M, 10MiB"},

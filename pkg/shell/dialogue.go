@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	"ftps/pkg/catalog"
 	"ftps/pkg/ftp"
 )
 
@@ -22,17 +23,33 @@ type Dialogue struct {
 	out     io.Writer
 	colour  bool
 	verbose bool
+	mute    bool
 	json    io.Writer // where replies go as objects, or nil
 	hushed  int
 	held    []ftp.Reply // final replies that wait for a result to be shown
 	holding bool
-	verb    string
+	sent    []string  // the verbs whose replies are still to come
 	shown   ftp.Reply // the last refusal that was shown
 }
 
 // NewDialogue returns one that writes to out.
 func NewDialogue(out io.Writer, colour, verbose bool) *Dialogue {
 	return &Dialogue{out: out, colour: colour, verbose: verbose}
+}
+
+// Connecting tells, when verbose, that a connection is being made.
+func (d *Dialogue) Connecting(lang catalog.Lang, t Target) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.verbose {
+		fmt.Fprintln(d.out, catalog.Text(lang, "shell.connecting", ftp.Sanitise(t.Host), t.Port))
+	}
+}
+
+// beside is for a further connection, whose replies matter only to who wants
+// to see all.
+func (d *Dialogue) beside() *Dialogue {
+	return &Dialogue{out: d.out, colour: d.colour, verbose: d.verbose, mute: !d.verbose, hushed: 1}
 }
 
 // answers are the verbs whose replies answer a person. The greeting answers
@@ -42,16 +59,16 @@ var answers = []string{
 	"RETR", "STOR", "APPE", "LIST", "NLST", "MLSD", "QUIT",
 }
 
-// Trace notes which command the next replies belong to, and shows the line
-// when verbose. Passwords arrive masked.
+// Trace notes which commands replies will belong to, and shows the line when
+// verbose. Passwords arrive masked.
 func (d *Dialogue) Trace(sent bool, line string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !sent {
 		return // Reply shows it
 	}
-	verb, _, _ := strings.Cut(line, " ")
-	d.verb = strings.ToUpper(strings.TrimSpace(verb))
+	verb, _, _ := strings.Cut(strings.TrimRight(line, "\r\n"), " ")
+	d.sent = append(d.sent, strings.ToUpper(verb))
 	if d.verbose {
 		fmt.Fprintf(d.out, "> %s\n", ftp.Sanitise(strings.TrimRight(line, "\r\n")))
 	}
@@ -61,13 +78,25 @@ func (d *Dialogue) Trace(sent bool, line string) {
 func (d *Dialogue) Reply(r ftp.Reply) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.verbose || r.Code == 421 || d.hushed == 0 && slices.Contains(answers, d.verb) {
+	// Commands may have been sent ahead: replies come in their order, and
+	// each ends with one that is not preliminary (RFC 959 §5.4).
+	verb := ""
+	if len(d.sent) > 0 {
+		verb = d.sent[0]
+		if r.Code >= 200 {
+			d.sent = d.sent[1:]
+		}
+	}
+	if d.mute {
+		return
+	}
+	if d.verbose || r.Code == 421 || d.hushed == 0 && slices.Contains(answers, verb) {
 		d.show(r)
 	}
 }
 
 func (d *Dialogue) show(r ftp.Reply) {
-	if d.holding && r.Code >= 200 {
+	if d.holding && r.Code >= 200 && !d.verbose {
 		d.held = append(d.held, r)
 		return
 	}

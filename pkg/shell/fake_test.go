@@ -15,6 +15,7 @@ import (
 	"ftps/pkg/catalog"
 	"ftps/pkg/ftp"
 	"ftps/pkg/ftpclient"
+	"ftps/pkg/mirror"
 )
 
 // server is a Server without a network: a tree in memory, which answers
@@ -54,7 +55,9 @@ func (f *server) abs(p string) string {
 func (f *server) say(line string, code int, text ...string) error {
 	verb, _, _ := strings.Cut(line, " ")
 	r := ftp.Reply{Code: code, Lines: text}
-	f.dialogue.Trace(true, line)
+	if verb != "" {
+		f.dialogue.Trace(true, line)
+	}
 	f.dialogue.Reply(r)
 	if code >= 400 {
 		return &ftpclient.ReplyError{Command: verb, Reply: r}
@@ -126,6 +129,7 @@ func (f *server) List(ctx context.Context, folder string) iter.Seq2[ftp.Entry, e
 			return
 		}
 		_ = f.say("MLSD "+folder, 150, "- Preparado para recibir datos")
+		defer func() { _ = f.say("", 226, "- Transferencia completada") }()
 		for p, e := range f.tree {
 			if p != "/" && path.Dir(p) == at && !yield(e, nil) {
 				return
@@ -136,7 +140,6 @@ func (f *server) List(ctx context.Context, folder string) iter.Seq2[ftp.Entry, e
 				return
 			}
 		}
-		_ = f.say("MLSD "+folder, 226, "- Transferencia completada")
 	}
 }
 
@@ -169,27 +172,35 @@ func (f *server) TLS() tls.ConnectionState {
 
 func (f *server) Usable() bool { return !f.lost && !f.left }
 
+// moved is what a Files was asked for.
+type moved struct {
+	from, to string
+	options  mirror.Options
+}
+
 // mover is a Files that notes what it was asked for.
 type mover struct {
-	got, put []Move
-	play     func(w Watcher)
+	got, put []moved
+	play     []mirror.Event
+	result   mirror.Result
 	err      error
 }
 
-func (m *mover) Get(_ context.Context, move Move, w Watcher) error {
-	m.got = append(m.got, move)
-	if m.play != nil {
-		m.play(w)
-	}
-	return m.err
+func (m *mover) Get(_ context.Context, remote, local string, o mirror.Options, tell func(mirror.Event)) (mirror.Result, error) {
+	m.got = append(m.got, moved{remote, local, o})
+	return m.run(tell)
 }
 
-func (m *mover) Put(_ context.Context, move Move, w Watcher) error {
-	m.put = append(m.put, move)
-	if m.play != nil {
-		m.play(w)
+func (m *mover) Put(_ context.Context, local, remote string, o mirror.Options, tell func(mirror.Event)) (mirror.Result, error) {
+	m.put = append(m.put, moved{local, remote, o})
+	return m.run(tell)
+}
+
+func (m *mover) run(tell func(mirror.Event)) (mirror.Result, error) {
+	for _, e := range m.play {
+		tell(e)
 	}
-	return m.err
+	return m.result, m.err
 }
 
 func (m *mover) Cat(_ context.Context, name string, out io.Writer) error {

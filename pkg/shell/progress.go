@@ -1,6 +1,7 @@
 package shell
 
 import (
+	"encoding/hex"
 	"fmt"
 	"io"
 	"sync"
@@ -11,168 +12,183 @@ import (
 	"ftps/pkg/catalog"
 	"ftps/pkg/ftp"
 	"ftps/pkg/ftpclient"
+	"ftps/pkg/mirror"
 )
-
-// Watcher is told how a transfer goes, from any number of goroutines.
-type Watcher interface {
-	// Planned tells how much there is to move; more may be found later, and
-	// then it is called again with the new totals. Less than 0 is unknown.
-	Planned(files int, bytes int64)
-	// Started tells that a file begins, at offset when it is resumed.
-	Started(name string, size, offset int64)
-	// Moved tells of bytes that went over the wire.
-	Moved(name string, n int64)
-	// Done tells of a file's end.
-	Done(f FileDone)
-}
-
-// FileDone is a file's end.
-type FileDone struct {
-	Name    string
-	Bytes   int64 // moved now
-	Offset  int64 // where the transfer began: beyond 0 it was resumed
-	Took    time.Duration
-	SHA256  string // in hex, where it was computed
-	Skipped bool   // it was there already
-	Err     error  // nil: it arrived and was verified
-}
 
 // watch shows a transfer: as a bar on a terminal, else as a line a file, or
 // as objects.
 type watch struct {
-	mu      sync.Mutex
 	session *Session
 	out     io.Writer // objects go here
-	bar     *progressbar.ProgressBar
-	width   int
-	many    bool
-	quiet   bool
-	objects bool
 
-	name         string // the file that the bar names
-	files, ended int
-	bytes, moved int64
+	mu    sync.Mutex
+	bar   *progressbar.ProgressBar
+	width int
+	plan  *mirror.Plan
+	name  string        // the file that the bar names
+	moved map[int]int64 // by item under way: what is there of it
+	whole int64         // of the items that are done
+	ended int           // how many those are
 }
 
-func (s *Session) watcher(m Move, out io.Writer) *watch {
-	w := &watch{session: s, out: out, many: m.Recursive, quiet: s.Quiet, objects: s.JSON, files: -1, bytes: -1}
-	if s.Progress != nil && !s.Quiet && !s.JSON {
-		w.width = terminalWidth(s.Progress)
-		w.bar = progressbar.NewOptions64(-1,
-			progressbar.OptionSetWriter(s.Progress),
-			progressbar.OptionSetTheme(progressbar.ThemeASCII),
-			progressbar.OptionShowBytes(true),
-			progressbar.OptionShowTotalBytes(true),
-			progressbar.OptionUseIECUnits(true),
-			progressbar.OptionSetPredictTime(true),
-			progressbar.OptionThrottle(100*time.Millisecond),
-			progressbar.OptionSetWidth(max(w.width-70, 8)),
-			progressbar.OptionUseANSICodes(true),
-			progressbar.OptionClearOnFinish(),
-		)
-	}
-	return w
+func (s *Session) watch(out io.Writer) *watch {
+	return &watch{session: s, out: out, moved: make(map[int]int64)}
 }
 
-// Planned implements Watcher.
-func (w *watch) Planned(files int, bytes int64) {
+// draws reports whether there is a terminal to draw a bar on.
+func (w *watch) draws() bool {
+	return w.session.Progress != nil && !w.session.Quiet && !w.session.JSON
+}
+
+// tell is called with each event, from many goroutines.
+func (w *watch) tell(e mirror.Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.files, w.bytes = files, bytes
-	if w.bar != nil && bytes >= 0 {
-		w.bar.ChangeMax64(max(bytes, 1))
+	switch e := e.(type) {
+	case mirror.Planned:
+		w.plan = e.Plan
+		w.begin()
+	case mirror.Started:
+		w.name = e.Item.Local
+		w.moved[e.Item.ID] = e.Offset
+		w.object(startObject(e))
+		w.draw()
+	case mirror.Moved:
+		w.moved[e.Item.ID] += e.N
+		w.name = e.Item.Local
+		w.draw()
+	case mirror.Restarted:
+		w.moved[e.Item.ID] = 0
+		w.line("shell.transfer.restarted", ftp.Sanitise(e.Item.Local), explainLine(w.session, e.Reason))
+		w.draw()
+	case mirror.Retrying:
+		w.line("shell.transfer.retrying", ftp.Sanitise(e.Item.Local), explainLine(w.session, e.Err), e.Attempt)
+	case mirror.Done:
+		w.finish(e.Item, e.Bytes)
+		w.object(doneObject(e))
+		w.done(e)
+		w.draw()
+	case mirror.Failed:
+		w.finish(e.Item, 0)
+		w.object(failedObject(w.session, e.Item.Name(), e.Err))
+		// A single file's failure is the command's, which tells it.
+		if w.plan != nil && w.plan.Tree {
+			w.line("shell.transfer.failed", ftp.Sanitise(e.Item.Local), explainLine(w.session, e.Err))
+		}
+	case mirror.Skipped:
+		w.line("shell.transfer.leftout", ftp.Sanitise(e.Name), explainLine(w.session, e.Reason))
+	case mirror.Gap:
+		w.object(failedObject(w.session, e.Name, e.Err))
+		w.line("shell.transfer.gap", ftp.Sanitise(e.Name), explainLine(w.session, e.Err))
 	}
 }
 
-// Started implements Watcher.
-func (w *watch) Started(name string, size, offset int64) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.name = name
-	if w.objects {
-		writeJSON(w.out, struct {
-			Event  string `json:"event"`
-			Name   string `json:"name"`
-			Size   int64  `json:"size,omitempty"`
-			Offset int64  `json:"offset,omitempty"`
-		}{"start", name, max(size, 0), offset})
+func (w *watch) finish(item mirror.Item, bytes int64) {
+	delete(w.moved, item.ID)
+	if !item.Folder {
+		w.whole += bytes
+		w.ended++
 	}
-	if w.bar != nil {
-		w.bar.Describe(w.description())
-		if offset > 0 {
-			_ = w.bar.Add64(offset)
+}
+
+// done tells a file's end, where there is no bar that has shown it.
+func (w *watch) done(e mirror.Done) {
+	name := ftp.Sanitise(e.Item.Local)
+	key := "shell.transfer.done"
+	switch {
+	case w.session.Quiet || w.plan != nil && w.plan.Tree && w.draws():
+		return
+	case e.Verified == mirror.Present:
+		w.line("shell.transfer.present", name)
+		return
+	case e.Resumed:
+		key = "shell.transfer.resumed"
+	}
+	w.line(key, name, Bytes(e.Bytes), Bytes(rate(e.Moved, e.Seconds)))
+	if e.Verified == mirror.Unclean {
+		w.line("shell.transfer.unclean", name)
+	}
+}
+
+// begin makes the bar, now that it is known how much there is to move.
+func (w *watch) begin() {
+	if !w.draws() || w.bar != nil {
+		return
+	}
+	w.width = terminalWidth(w.session.Progress)
+	max := w.plan.Bytes
+	for _, f := range w.plan.Files {
+		if f.Size < 0 {
+			max = -1 // nobody knows: a bar without an end
 		}
 	}
+	w.bar = progressbar.NewOptions64(max,
+		progressbar.OptionSetWriter(w.session.Progress),
+		progressbar.OptionSetTheme(progressbar.ThemeASCII),
+		progressbar.OptionShowBytes(true),
+		progressbar.OptionShowTotalBytes(true),
+		progressbar.OptionUseIECUnits(true),
+		progressbar.OptionSetPredictTime(true),
+		progressbar.OptionThrottle(100*time.Millisecond),
+		progressbar.OptionSetWidth(w.barWidth()),
+		progressbar.OptionUseANSICodes(true),
+		progressbar.OptionClearOnFinish(),
+	)
+}
+
+// figures is the room for what stands beside name and bar: " 100% [] (999.9/
+// 999.9 MiB, 999.9 MiB/s) [00m00s:00m00s]".
+const figures = 52
+
+func (w *watch) barWidth() int { return max((w.width-figures)/2, 1) }
+
+// draw moves the bar to what is there of all files.
+func (w *watch) draw() {
+	if w.bar == nil {
+		return
+	}
+	total := w.whole
+	for _, n := range w.moved {
+		total += n
+	}
+	w.bar.Describe(w.description())
+	// At its end the bar goes away by itself, and the last reply is still to
+	// come; a file may have grown too.
+	if limit := w.bar.GetMax64(); limit >= 0 && total >= limit {
+		total = limit - 1
+	}
+	_ = w.bar.Set64(max(total, 0))
 }
 
 // description is the file's name, and how many are done of how many.
 func (w *watch) description() string {
 	count := ""
-	if w.many {
-		count = fmt.Sprintf(" %d", w.ended)
-		if w.files >= 0 {
-			count += fmt.Sprintf("/%d", w.files)
-		}
+	if w.plan != nil && w.plan.Tree {
+		count = fmt.Sprintf(" %d/%d", w.ended, len(w.plan.Files))
 	}
-	return shorten(ftp.Sanitise(w.name), max(w.width/3-len(count), 8)) + count
-}
-
-// Moved implements Watcher.
-func (w *watch) Moved(name string, n int64) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.moved += n
-	if w.bar == nil {
-		return
-	}
-	if name != w.name {
-		w.name = name
-		w.bar.Describe(w.description())
-	}
-	// The bar ends itself at its maximum, and the last file may have grown.
-	if state := w.bar.State(); w.bytes >= 0 && state.CurrentNum+n >= state.Max {
-		w.bar.ChangeMax64(state.CurrentNum + n + 1)
-	}
-	_ = w.bar.Add64(n)
-}
-
-// Done implements Watcher.
-func (w *watch) Done(f FileDone) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.ended++
-	switch {
-	case w.objects:
-		writeJSON(w.out, doneObject(w.session, f))
-	case f.Err != nil:
-		// A single file's failure is the command's, which tells it.
-		if w.many {
-			w.line(ftp.Sanitise(f.Name) + ": " + explainFile(w.session, f.Err))
-		}
-	case w.quiet || w.many && w.bar != nil:
-	case f.Skipped:
-		w.line(w.session.text("shell.transfer.skipped", ftp.Sanitise(f.Name)))
-	default:
-		key := "shell.transfer.done"
-		if f.Offset > 0 {
-			key = "shell.transfer.resumed"
-		}
-		w.line(w.session.text(key, ftp.Sanitise(f.Name), Bytes(f.Bytes), Bytes(rate(f.Bytes, f.Took)), Bytes(f.Offset)))
-	}
-	if w.bar != nil {
-		w.bar.Describe(w.description())
-	}
+	room := max(w.width-figures-w.barWidth()-len(count), 4)
+	return shorten(ftp.Sanitise(w.name), room) + count
 }
 
 // line tells something without damage to the bar.
-func (w *watch) line(text string) {
+func (w *watch) line(key string, args ...any) {
+	if w.session.JSON {
+		return // told by an object
+	}
 	if w.bar != nil {
 		_ = w.bar.Clear()
 	}
-	fmt.Fprintln(w.session.Err, text)
+	fmt.Fprintln(w.session.Err, w.session.text(key, args...))
 }
 
-func (w *watch) close() {
+func (w *watch) object(v any) {
+	if w.session.JSON {
+		writeJSON(w.out, v)
+	}
+}
+
+// end takes the bar away and sums up.
+func (w *watch) end(r mirror.Result) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.bar != nil {
@@ -180,44 +196,53 @@ func (w *watch) close() {
 		_ = w.bar.Exit()
 		w.bar = nil
 	}
-	if w.many && !w.objects && !w.quiet {
-		fmt.Fprintln(w.session.Err, w.session.text("shell.transfer.total", w.ended, Bytes(w.moved)))
+	if w.plan != nil && w.plan.Tree && !w.session.Quiet {
+		w.line("shell.transfer.total", r.Files, Bytes(r.Bytes), Bytes(rate(r.Bytes, r.Seconds)))
 	}
 }
 
-func rate(n int64, took time.Duration) int64 {
-	if took <= 0 {
+func rate(n int64, seconds float64) int64 {
+	if seconds <= 0 {
 		return n
 	}
-	return int64(float64(n) / took.Seconds())
+	return int64(float64(n) / seconds)
 }
 
-// explainFile is an error in one line: a tree's list of failures has no room
-// for hints.
-func explainFile(s *Session, err error) string {
+// explainLine is an error in one line: a list of files has no room for
+// hints.
+func explainLine(s *Session, err error) string {
 	return firstLine(catalog.Explain(s.Lang, err))
 }
 
-type doneJSON struct {
-	Event   string  `json:"event"`
-	Name    string  `json:"name"`
-	Bytes   int64   `json:"bytes"`
-	Seconds float64 `json:"seconds"`
-	SHA256  string  `json:"sha256,omitempty"`
-	Resumed bool    `json:"resumed"`
-	Skipped bool    `json:"skipped,omitempty"`
-	Exit    int     `json:"exit"`
-	Message string  `json:"message,omitempty"`
+// The objects of --json. Names are paths on the server.
+
+func startObject(e mirror.Started) any {
+	return struct {
+		Event  string `json:"event"`
+		Name   string `json:"name"`
+		Size   int64  `json:"size"`
+		Offset int64  `json:"offset"`
+	}{"start", e.Item.Name(), e.Item.Size, e.Offset}
 }
 
-func doneObject(s *Session, f FileDone) doneJSON {
-	o := doneJSON{
-		Event: "done", Name: f.Name, Bytes: f.Bytes, Seconds: f.Took.Seconds(),
-		SHA256: f.SHA256, Resumed: f.Offset > 0, Skipped: f.Skipped,
-	}
-	if f.Err != nil {
-		o.Exit = int(ftpclient.Class(f.Err))
-		o.Message = explainFile(s, f.Err)
-	}
-	return o
+func doneObject(e mirror.Done) any {
+	return struct {
+		Event    string  `json:"event"`
+		Name     string  `json:"name"`
+		Bytes    int64   `json:"bytes"`
+		Moved    int64   `json:"moved"`
+		SHA256   string  `json:"sha256,omitempty"`
+		Seconds  float64 `json:"seconds"`
+		Resumed  bool    `json:"resumed"`
+		Verified string  `json:"verified"`
+	}{"done", e.Item.Name(), e.Bytes, e.Moved, hex.EncodeToString(e.SHA256), e.Seconds, e.Resumed, e.Verified.String()}
+}
+
+func failedObject(s *Session, name string, err error) any {
+	return struct {
+		Event   string `json:"event"`
+		Name    string `json:"name"`
+		Exit    int    `json:"exit"`
+		Message string `json:"message"`
+	}{"failed", name, int(ftpclient.Class(err)), explainLine(s, err)}
 }

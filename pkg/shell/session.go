@@ -194,43 +194,16 @@ type usage struct {
 
 func (u *usage) Unwrap() error { return u.error }
 
-// tell shows an error and returns it. A reply of the server speaks for
-// itself, and has mostly been shown already.
-func (s *Session) tell(err error) error {
-	if err == nil {
-		return nil
+func (s *Session) tell(err error) error { return s.Tell(err) }
+
+// Leave takes leave of the server after a script, without a word.
+func (s *Session) Leave(ctx context.Context) {
+	if s.left || !s.Server.Usable() {
+		return
 	}
-	class := ftpclient.Class(err)
-	message := catalog.Explain(s.Lang, err)
-	var misused *usage
-	if errors.As(err, &misused) {
-		message = catalog.Explain(s.Lang, misused.error) + "\n" + s.text("shell.usage", misused.synopsis)
-	}
-	var reply *ftpclient.ReplyError
-	isReply := errors.As(err, &reply)
-	if s.JSON {
-		first, hint, _ := strings.Cut(message, "\n")
-		object := struct {
-			Event   string `json:"event"`
-			Exit    int    `json:"exit"`
-			Code    int    `json:"code,omitempty"`
-			Message string `json:"message"`
-			Hint    string `json:"hint,omitempty"`
-		}{Event: "error", Exit: int(class), Message: first, Hint: hint}
-		if isReply {
-			object.Code = reply.Reply.Code
-		}
-		writeJSON(s.Out, object)
-	}
-	switch {
-	case class == ftpclient.Interrupted:
-		fmt.Fprintln(s.Err, "ftps: "+s.text("shell.interrupted"))
-	case isReply:
-		s.Dialogue.refused(reply.Reply)
-	default:
-		fmt.Fprintln(s.Err, "ftps: "+message)
-	}
-	return err
+	defer s.Dialogue.hush()()
+	s.left = true
+	_ = s.Server.Quit(ctx)
 }
 
 // Interact reads lines from the terminal until the person leaves or the

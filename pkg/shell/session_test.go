@@ -14,6 +14,7 @@ import (
 	"ftps/pkg/catalog"
 	"ftps/pkg/ftp"
 	"ftps/pkg/ftpclient"
+	"ftps/pkg/mirror"
 )
 
 func spanish(o *Options) { o.Lang = catalog.Spanish }
@@ -121,6 +122,20 @@ func TestPlumbingIsShownOnlyWhenVerbose(t *testing.T) {
 	}
 }
 
+func TestRepliesFindTheirCommandsWhenThoseAreSentAhead(t *testing.T) {
+	var b strings.Builder
+	d := NewDialogue(&b, false, false)
+	for _, line := range []string{"TYPE I", "EPSV", "RETR a", "CWD b"} {
+		d.Trace(true, line+"\r\n")
+	}
+	for _, code := range []int{200, 229, 150, 226, 250} {
+		d.Reply(ftp.Reply{Code: code, Lines: []string{"ok"}})
+	}
+	if b.String() != "150 - ok\n226 - ok\n250 - ok\n" {
+		t.Errorf("got\n%s", b.String())
+	}
+}
+
 func TestA421IsAlwaysShown(t *testing.T) {
 	var b strings.Builder
 	d := NewDialogue(&b, false, false)
@@ -172,11 +187,10 @@ func TestJSONListsOneObjectAnEntry(t *testing.T) {
 
 func TestWithJSONEveryLineOfTheOutputIsAnObject(t *testing.T) {
 	st := newStage(t, func(o *Options) { o.JSON = true })
-	st.mover.play = func(w Watcher) {
-		w.Planned(1, 5)
-		w.Started("hello.txt", 5, 0)
-		w.Moved("hello.txt", 5)
-		w.Done(FileDone{Name: "hello.txt", Bytes: 5})
+	item := mirror.Item{Remote: "/docs/notes.txt", Local: "notes.txt", Size: 5}
+	st.mover.play = []mirror.Event{
+		mirror.Planned{Plan: &mirror.Plan{Files: []mirror.Item{item}, Bytes: 5}},
+		mirror.Started{Item: item}, mirror.Moved{Item: item, N: 5}, mirror.Done{Item: item, Bytes: 5, Moved: 5},
 	}
 	out, _, err := st.run(t, "cd docs\nls\npwd\nmkdir x\nstat x\nget notes.txt\nquote HI\ncd nowhere")
 	if err == nil {
@@ -284,9 +298,9 @@ func TestOptionsMayStandAnywhereBeforeTheTwoDashes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []Move{
-		{"docs", filepath.Join(st.local, "here"), true, true},
-		{"-r", filepath.Join(st.local, "-r"), false, false},
+	want := []moved{
+		{"/docs", filepath.Join(st.local, "here"), mirror.Options{Recursive: true, Resume: true}},
+		{"/-r", st.local, mirror.Options{}},
 	}
 	if !slices.Equal(st.mover.got, want) {
 		t.Errorf("got %+v", st.mover.got)
@@ -296,66 +310,38 @@ func TestOptionsMayStandAnywhereBeforeTheTwoDashes(t *testing.T) {
 	}
 }
 
-func TestFilesArePlacedAsCpDoes(t *testing.T) {
+func TestTransfersNameAbsolutePathsAsTheyWereMeant(t *testing.T) {
 	st := newStage(t)
 	here := st.local
-	for _, d := range []string{"dir", "tree"} {
-		if err := os.Mkdir(filepath.Join(here, d), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.WriteFile(filepath.Join(here, "f"), nil, 0o644); err != nil {
+	tree := mirror.Options{Recursive: true}
+	if _, _, err := st.run(t, "cd docs"); err != nil {
 		t.Fatal(err)
 	}
-	in := func(p string) string { return filepath.Join(here, p) }
-	for line, want := range map[string]Move{
-		"get a/x.txt":       {"a/x.txt", in("x.txt"), false, false},
-		"get x.txt new":     {"x.txt", in("new"), false, false},
-		"get x.txt dir":     {"x.txt", in("dir/x.txt"), false, false},
-		"get x.txt dir/y":   {"x.txt", in("dir/y"), false, false},
-		"get x.txt f":       {"x.txt", in("f"), false, false},
-		"get -r docs":       {"docs", in("docs"), true, false},
-		"get -r docs/":      {"docs/", in("docs"), true, false},
-		"get -r docs dir":   {"docs", in("dir/docs"), true, false},
-		"get -r docs other": {"docs", in("other"), true, false},
-		"get -r . other":    {".", in("other"), true, false},
-		"get -r / dir":      {"/", in("dir"), true, false},
-		"get -r ../.. dir":  {"../..", in("dir"), true, false},
+	for line, want := range map[string]moved{
+		"get x.txt":       {"/docs/x.txt", here, mirror.Options{}},
+		"get a/x.txt new": {"/docs/a/x.txt", here + "/new", mirror.Options{}},
+		"get /x.txt dir/": {"/x.txt", here + "/dir/", mirror.Options{}},
+		"get -c x /tmp/y": {"/docs/x", "/tmp/y", mirror.Options{Resume: true}},
+		"get -r . other":  {"/docs/.", here + "/other", tree},
+		"get -r .. other": {"/docs/..", here + "/other", tree},
+		"get -r sub/":     {"/docs/sub/", here, tree},
 	} {
 		st.mover.got = nil
 		if _, errs, err := st.run(t, line); err != nil || len(st.mover.got) != 1 || st.mover.got[0] != want {
 			t.Errorf("%s: got %+v, %v %s", line, st.mover.got, err, errs)
 		}
 	}
-	for line, want := range map[string]Move{
-		"put f":                {in("f"), "f", false, false},
-		"put f new":            {in("f"), "new", false, false},
-		"put f docs":           {in("f"), "docs/f", false, false},
-		"put f docs/":          {in("f"), "docs/f", false, false},
-		"put f docs/n":         {in("f"), "docs/n", false, false},
-		"put -r tree":          {in("tree"), "tree", true, false},
-		"put -r tree/ docs":    {in("tree"), "docs/tree", true, false},
-		"put -r tree other":    {in("tree"), "other", true, false},
-		"put -r . other":       {here, "other", true, false},
-		"put -r .":             {here, ".", true, false},
-		"subir -c f hello.txt": {in("f"), "hello.txt", false, true},
+	for line, want := range map[string]moved{
+		"put f":            {here + "/f", "/docs", mirror.Options{}},
+		"put f new":        {here + "/f", "/docs/new", mirror.Options{}},
+		"put /tmp/f /d/":   {"/tmp/f", "/d/", mirror.Options{}},
+		"put -r . other":   {here + "/.", "/docs/other", tree},
+		"subir -r tree .":  {here + "/tree", "/docs/.", tree},
+		"SUBIR -c f 'a b'": {here + "/f", "/docs/a b", mirror.Options{Resume: true}},
 	} {
 		st.mover.put = nil
 		if _, errs, err := st.run(t, line); err != nil || len(st.mover.put) != 1 || st.mover.put[0] != want {
 			t.Errorf("%s: got %+v, %v %s", line, st.mover.put, err, errs)
-		}
-	}
-	for line, class := range map[string]ftpclient.ClassCode{
-		"get x.txt nowhere/": ftpclient.NotFound,
-		"get x.txt f/":       ftpclient.Other,
-		"put nothing":        ftpclient.NotFound,
-		"put tree":           ftpclient.Usage,
-		"put f hello.txt/":   ftpclient.Other,
-		"put f nowhere/":     ftpclient.NotFound,
-	} {
-		st.mover.got, st.mover.put = nil, nil
-		if _, errs, err := st.run(t, line); ftpclient.Class(err) != class || len(st.mover.got)+len(st.mover.put) > 0 {
-			t.Errorf("%s: class %d, moved %v %v: %s", line, ftpclient.Class(err), st.mover.got, st.mover.put, errs)
 		}
 	}
 }
@@ -459,24 +445,39 @@ func TestAnInterruptEndsACommandAndIsSaid(t *testing.T) {
 
 func TestTransfersTellALineAFile(t *testing.T) {
 	st := newStage(t)
-	st.mover.play = func(w Watcher) {
-		w.Planned(3, 3<<20)
-		w.Started("a", 1<<20, 0)
-		w.Moved("a", 1<<20)
-		w.Done(FileDone{Name: "a", Bytes: 1 << 20, Took: 1e9})
-		w.Done(FileDone{Name: "b\x1b", Err: &ftpclient.NotFoundError{Name: "b\x1b"}})
-		w.Done(FileDone{Name: "c", Bytes: 512, Offset: 512, Took: 1e9})
-		w.Done(FileDone{Name: "d", Skipped: true})
+	item := func(id int, name string, size int64) mirror.Item {
+		return mirror.Item{ID: id, Remote: "/docs/" + name, Local: name, Size: size}
 	}
-	st.mover.err = errors.New("some failed")
+	a, b, c, d := item(0, "a", 1<<20), item(1, "b\x1b", 5), item(2, "c", 1024), item(3, "d", 7)
+	st.mover.play = []mirror.Event{
+		mirror.Planned{Plan: &mirror.Plan{Tree: true, Files: []mirror.Item{a, b, c, d}}},
+		mirror.Skipped{Name: "link", Reason: mirror.ErrSymlink},
+		mirror.Gap{Name: "gap\x1b", Err: &ftpclient.UnknownLineError{Line: "??"}},
+		mirror.Started{Item: a}, mirror.Moved{Item: a, N: 1 << 20},
+		mirror.Done{Item: a, Bytes: 1 << 20, Moved: 1 << 20, Seconds: 1, Verified: mirror.BySize},
+		mirror.Started{Item: b},
+		mirror.Retrying{Item: b, Attempt: 1, Err: ftpclient.ErrTruncated},
+		mirror.Failed{Item: b, Err: &ftpclient.NotFoundError{Name: "b\x1b"}},
+		mirror.Started{Item: c, Offset: 512}, mirror.Moved{Item: c, N: 512},
+		mirror.Done{Item: c, Bytes: 1024, Moved: 512, Seconds: 1, Resumed: true, Verified: mirror.BySize},
+		mirror.Done{Item: d, Bytes: 7, Verified: mirror.Present},
+	}
+	st.mover.result = mirror.Result{Files: 3, Bytes: 1<<20 + 512, Seconds: 2}
+	st.mover.err = &mirror.PartialError{Failed: 1, Of: 4, First: errors.New("first")}
 	_, errs, err := st.run(t, "get -r docs")
-	if err == nil {
-		t.Error("a failure was lost")
+	if ftpclient.Class(err) != ftpclient.SomeFailed {
+		t.Errorf("class %d of %v", ftpclient.Class(err), err)
 	}
-	got := lines(errs)
-	if len(got) != 6 || got[0] != "a: 1.0 MiB, 1.0 MiB/s" || !strings.HasPrefix(got[1], `b\x1b: `) ||
-		got[2] != "c: 512 B, 512 B/s, continued at 512 B" || got[3] != "d: already there" || got[4] != "4 files, 1.0 MiB" {
-		t.Errorf("got\n%s", errs)
+	if strings.Contains(errs, "\x1b") {
+		t.Errorf("a name reached the terminal as it was: %q", errs)
+	}
+	for _, want := range []string{
+		"link: left out: ", `gap\x1b: not seen: `, "a: 1.0 MiB, 1.0 MiB/s\n", `b\x1b: `, "; trying again (1)\n",
+		"c: 1.0 KiB, 512 B/s, continued\n", "d: already there\n", "3 files, 1.0 MiB, 512.2 KiB/s\n",
+	} {
+		if !strings.Contains(errs, want) {
+			t.Errorf("no %q in\n%s", want, errs)
+		}
 	}
 	if _, errs, _ := st.run(t, "@-get -r docs"); errs != "" {
 		t.Errorf("quiet told %q", errs)

@@ -62,10 +62,14 @@ func (t *Terminal) Ask(ctx context.Context, question string) (string, error) {
 
 // AskSecret shows a question and reads one line that is not shown.
 func (t *Terminal) AskSecret(ctx context.Context, question string) (string, error) {
-	// The echo is switched off by the read itself; a person who leaves with
-	// Ctrl-C must find it switched on again.
+	// A person who leaves with Ctrl-C must find the echo switched on again.
 	state, err := term.GetState(int(t.in.Fd()))
 	if err != nil {
+		return "", err
+	}
+	// And off before the question shows: who has the answer ready would see
+	// its first letters.
+	if _, err := readline.MakeRaw(int(t.in.Fd())); err != nil {
 		return "", err
 	}
 	answer, err := t.ask(ctx, question, func() (string, error) {

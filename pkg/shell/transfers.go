@@ -2,109 +2,149 @@ package shell
 
 import (
 	"context"
+	"errors"
 	"io"
-	"os"
-	"path"
 	"path/filepath"
 	"strings"
 
-	"ftps/pkg/fault"
-	"ftps/pkg/ftp"
+	"ftps/pkg/ftpclient"
+	"ftps/pkg/mirror"
 )
 
-// Files moves whole files and trees between the two sides.
+// Files moves files and trees between the two sides. Remote paths are
+// absolute, local ones too, and targets are meant as cp means them.
 type Files interface {
-	// Get brings m.From of the server to the local m.To; Put takes the local
-	// m.From to m.To on the server. The error is nil when everything arrived
-	// and was verified.
-	Get(ctx context.Context, m Move, w Watcher) error
-	Put(ctx context.Context, m Move, w Watcher) error
+	Get(ctx context.Context, remote, local string, o mirror.Options, tell func(mirror.Event)) (mirror.Result, error)
+	Put(ctx context.Context, local, remote string, o mirror.Options, tell func(mirror.Event)) (mirror.Result, error)
 	// Cat writes a remote file to out.
-	Cat(ctx context.Context, name string, out io.Writer) error
+	Cat(ctx context.Context, remote string, out io.Writer) error
 }
 
-// Move is one get or put. The target is where the source itself goes, not
-// the folder around it.
-type Move struct {
-	From, To  string
-	Recursive bool // From is a folder
-	Resume    bool // go on where an earlier attempt ended
+// Mover is the Files of a session that has a server.
+type Mover struct {
+	Conn   *ftpclient.Conn // the session's own
+	Config mirror.Config   // all but Conn and Progress
 }
 
-func runGet(ctx context.Context, s *Session, args arguments, out io.Writer) error {
-	from := args.operands[0]
-	to, err := s.inLocalFolder(s.localPath(args.operand(1, ".")), args.operand(1, "."), base(from))
+// Get implements [Files].
+func (m Mover) Get(ctx context.Context, remote, local string, o mirror.Options, tell func(mirror.Event)) (mirror.Result, error) {
+	t := m.transfer(o, tell)
+	defer t.Close()
+	return t.Get(ctx, remote, local, o)
+}
+
+// Put implements [Files].
+func (m Mover) Put(ctx context.Context, local, remote string, o mirror.Options, tell func(mirror.Event)) (mirror.Result, error) {
+	t := m.transfer(o, tell)
+	defer t.Close()
+	return t.Put(ctx, local, remote, o)
+}
+
+// transfer is a new one for each command: further connections live as long
+// as there are many files to move, and a single file goes over the session's
+// own, whose replies the person sees.
+func (m Mover) transfer(o mirror.Options, tell func(mirror.Event)) *mirror.Transfer {
+	config := m.Config
+	config.Conn, config.Progress = m.Conn, tell
+	if !o.Recursive {
+		config.Jobs = 1
+	}
+	return mirror.New(config)
+}
+
+// Cat implements [Files].
+func (m Mover) Cat(ctx context.Context, remote string, out io.Writer) error {
+	d, err := m.Conn.Retrieve(ctx, remote, 0)
 	if err != nil {
 		return err
 	}
-	return s.move(ctx, Move{from, to, args.has("r"), args.has("c")}, s.Files.Get, out)
+	_, err = io.Copy(out, d)
+	if closing := d.Close(); err == nil {
+		err = closing
+	}
+	return err
+}
+
+func runGet(ctx context.Context, s *Session, args arguments, out io.Writer) error {
+	remote, err := s.remotePath(ctx, args.operands[0])
+	if err != nil {
+		return err
+	}
+	local := s.localTarget(args.operand(1, "."))
+	return s.move(args, out, func(o mirror.Options, tell func(mirror.Event)) (mirror.Result, error) {
+		return s.Files.Get(ctx, remote, local, o, tell)
+	})
 }
 
 func runPut(ctx context.Context, s *Session, args arguments, out io.Writer) error {
 	defer s.changed()
-	from := s.localPath(args.operands[0])
-	info, err := os.Stat(from)
+	remote, err := s.remotePath(ctx, args.operand(1, ""))
 	if err != nil {
-		return localFault(err)
+		return err
 	}
-	if info.IsDir() && !args.has("r") {
-		return &misuse{fault.New("shell.put.folder", ftp.Sanitise(args.operands[0]))}
-	}
-	name := filepath.Base(from)
-	if name == string(filepath.Separator) || filepath.Clean(args.operands[0]) == "." {
-		name = "" // what is in it, not itself
-	}
-	to := name
-	if target := args.operand(1, ""); target != "" {
-		if to, err = s.inRemoteFolder(ctx, target, name); err != nil {
-			return err
-		}
-	}
-	if to == "" {
-		to = "."
-	}
-	return s.move(ctx, Move{from, to, args.has("r"), args.has("c")}, s.Files.Put, out)
-}
-
-// base is the name that a remote path has here: "" where it is the name of
-// no entry, so that what is in the folder goes straight into the target.
-func base(remote string) string {
-	switch name := path.Base(remote); name {
-	case ".", "..", "/":
-		return ""
-	default:
-		return name
-	}
-}
-
-// inLocalFolder returns where to put something called name, as cp places
-// things. typed is the target as the person wrote it.
-func (s *Session) inLocalFolder(target, typed, name string) (string, error) {
-	info, err := os.Stat(target)
-	switch {
-	case err == nil && info.IsDir():
-		return filepath.Join(target, name), nil
-	case err == nil && strings.HasSuffix(typed, string(filepath.Separator)):
-		return "", fault.New("shell.local.notfolder", ftp.Sanitise(typed))
-	case err != nil && strings.HasSuffix(typed, string(filepath.Separator)):
-		return "", localFault(err)
-	}
-	return target, nil
+	local := s.localSource(args.operands[0])
+	return s.move(args, out, func(o mirror.Options, tell func(mirror.Event)) (mirror.Result, error) {
+		return s.Files.Put(ctx, local, remote, o, tell)
+	})
 }
 
 // move runs a transfer and shows how it goes. The replies to a single file
 // are shown; a tree has too many.
-func (s *Session) move(ctx context.Context, m Move, run func(context.Context, Move, Watcher) error, out io.Writer) error {
-	if m.Recursive {
+func (s *Session) move(args arguments, out io.Writer, run func(mirror.Options, func(mirror.Event)) (mirror.Result, error)) error {
+	o := mirror.Options{Recursive: args.has("r"), Resume: args.has("c")}
+	if o.Recursive {
 		defer s.Dialogue.hush()()
 	}
-	w := s.watcher(m, out)
-	err := run(ctx, m, w)
-	w.close()
-	return err
+	w := s.watch(out)
+	result, err := run(o, w.tell)
+	w.end(result)
+	var some *mirror.PartialError
+	if errors.As(err, &some) {
+		return err
+	}
+	return localFault(err)
+}
+
+// remotePath makes a path of the server absolute: further connections begin
+// in another folder than this one is in. The path is not cleaned; what ".."
+// leads to is the server's to say.
+func (s *Session) remotePath(ctx context.Context, name string) (string, error) {
+	if strings.HasPrefix(name, "/") {
+		return name, nil
+	}
+	defer s.Dialogue.hush()()
+	folder, err := s.Server.Pwd(ctx)
+	if err != nil {
+		return "", err
+	}
+	if name == "" {
+		return folder, nil
+	}
+	return strings.TrimSuffix(folder, "/") + "/" + name, nil
+}
+
+// localTarget is where to put things: a slash at its end says that it must
+// be a folder, and stays.
+func (s *Session) localTarget(typed string) string {
+	target := s.localPath(typed)
+	if strings.HasSuffix(typed, "/") && !strings.HasSuffix(target, "/") {
+		target += "/"
+	}
+	return target
+}
+
+// localSource is what to send. "." and ".." stay what they are at the end of
+// a path: the content of a folder, not the folder by its name.
+func (s *Session) localSource(typed string) string {
+	source := s.localPath(typed)
+	if base := filepath.Base(typed); base == "." || base == ".." {
+		source = strings.TrimSuffix(source, "/") + "/."
+	}
+	return source
 }
 
 func runCat(ctx context.Context, s *Session, args arguments, out io.Writer) error {
+	defer s.Dialogue.hush()()
 	for _, name := range args.operands {
 		if err := s.Files.Cat(ctx, name, out); err != nil {
 			return err
