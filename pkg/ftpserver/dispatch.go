@@ -112,15 +112,17 @@ func (s *session) run(ctx context.Context, r *row, text string) {
 // meanwhile waits for it or for somebody who wants it gone; nobody else
 // touches the session's state.
 func (s *session) do(ctx context.Context, r *row, a arg) (out reply, err error) {
+	handle := func() (err error) { out, err = r.do(s, ctx, a); return err }
 	if r.timing != lengthy {
-		return r.do(s, ctx, a)
+		err = guard(handle)
+		return out, err
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		out, err = r.do(s, ctx, a)
+		err = guard(handle)
 	}()
 	select {
 	case <-done:

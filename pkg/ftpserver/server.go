@@ -154,7 +154,10 @@ func (s *Server) begin(conn net.Conn, implicit bool) {
 	go func() {
 		defer s.live.Done()
 		defer release()
-		ses.serve(implicit, refused)
+		if err := guard(func() error { ses.serve(implicit, refused); return nil }); err != nil {
+			s.cfg.Sink.Handle(event.Trouble{Where: "session " + ses.info.ID, Err: err})
+			conn.Close()
+		}
 	}()
 }
 

@@ -344,3 +344,26 @@ func TestShutdownCutsATransferWhenPatienceEnds(t *testing.T) {
 		t.Errorf("replies: %v", codes)
 	}
 }
+
+// broken is a backend with a mistake in it.
+type broken struct{ ftpserver.Backend }
+
+func (broken) Login(context.Context, ftpserver.Attempt) (*ftpserver.Account, error) {
+	panic("a mistake")
+}
+
+func TestAMistakeInOneSessionLeavesTheOthersAlone(t *testing.T) {
+	s := ftptest.Start(t, ftptest.Options{Server: func(c *ftpserver.Config) { c.Backend = broken{c.Backend} }})
+	other := secured(t, s)
+	c := secured(t, s)
+	c.Cmd(331, "USER diego")
+	if text := c.Cmd(451, "PASS secreto"); strings.Contains(text, "mistake") {
+		t.Errorf("the client is told of it: %q", text)
+	}
+	c.Cmd(530, "PWD")
+	other.Cmd(200, "NOOP")
+	s.Events.Wait(t, "the mistake, with its stack, for the log", func(e event.Event) bool {
+		f, ok := e.(event.CommandRefused)
+		return ok && f.Cause != nil && strings.Contains(f.Cause.Error(), "a mistake") && strings.Contains(f.Cause.Error(), "session_test.go")
+	})
+}

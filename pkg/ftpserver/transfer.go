@@ -86,7 +86,7 @@ func (s *session) start(ctx context.Context, t *transfer) {
 		s.send(say("reply.opening"))
 	}
 	stall := s.srv.cfg.StallTimeout
-	go func() { t.done <- t.perform(ctx, stall) }()
+	go func() { t.done <- guard(func() error { return t.perform(ctx, stall) }) }()
 }
 
 // perform runs on a goroutine of its own and returns the verdict. The
