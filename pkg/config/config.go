@@ -76,7 +76,13 @@ func AddFlags(set *pflag.FlagSet, text func(key string, args ...any) string) {
 		if set.Lookup(row.Name) != nil {
 			continue
 		}
-		flag := set.VarPF(&flagValue{row: row, words: row.defaults()}, row.Name, row.Short, text(row.Help))
+		value := &flagValue{row: row, words: row.defaults(), word: "bool"}
+		help := text(row.Help)
+		if !row.Bool {
+			_, after, _ := strings.Cut(help, "`")
+			value.word, _, _ = strings.Cut(after, "`")
+		}
+		flag := set.VarPF(value, row.Name, row.Short, plainHelp(help))
 		if row.Bool {
 			flag.NoOptDefVal = "true"
 		}
@@ -86,7 +92,7 @@ func AddFlags(set *pflag.FlagSet, text func(key string, args ...any) string) {
 // Load reads all settings. Flags must have been parsed; flags that other
 // code added under a setting's name count as that setting's. The file is
 // the one that was named, or the first that exists of ./ftps.yaml and
-// ftps/ftps.yaml in each of folders.
+// ftps/ftps.yaml in each of folders. The error joins all that is wrong.
 func Load(flags *pflag.FlagSet, folders []string) (*Server, error) {
 	values := viper.New()
 	for _, row := range Settings() {
@@ -136,7 +142,7 @@ func Load(flags *pflag.FlagSet, folders []string) (*Server, error) {
 		}
 	}
 	if len(wrong) > 0 {
-		return nil, wrong[0]
+		return nil, errors.Join(wrong...)
 	}
 	s.Config = file
 	return s, nil

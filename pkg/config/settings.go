@@ -311,19 +311,15 @@ func oneWord(value any) string {
 // setting's own parser.
 type flagValue struct {
 	row   Setting
+	word  string
 	words []string
 	set   bool
 }
 
 func (f *flagValue) String() string { return strings.Join(f.words, ",") }
 
-// Type tells help whether the flag takes a value.
-func (f *flagValue) Type() string {
-	if f.row.Bool {
-		return "bool"
-	}
-	return "string"
-}
+// Type is the word for the value in help.
+func (f *flagValue) Type() string { return f.word }
 
 func (f *flagValue) Set(word string) error {
 	if err := f.row.parse(&Server{}, []string{word}); err != nil {

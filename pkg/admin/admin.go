@@ -1,0 +1,148 @@
+// Package admin is how an administrator talks to a running server: one table
+// of commands ([Commands]) that act on a [Server] and write to an io.Writer,
+// and the console that reads them from a terminal.
+//
+// The commands know no terminal, and the console no command: a socket can
+// serve the same table.
+package admin
+
+import (
+	"fmt"
+	"io"
+	"net/netip"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"ftps/pkg/catalog"
+	"ftps/pkg/ftpserver"
+	"ftps/pkg/vfs"
+)
+
+// Server is what the commands act on. Its methods may be called from any
+// goroutine and return soon.
+type Server interface {
+	Sessions() []ftpserver.Snapshot
+	Kick(number int, reason string) bool
+
+	// Ban refuses connections from addr until the end of the run, or for a
+	// time if that is not zero, and ends its sessions; it returns how many.
+	Ban(addr netip.Addr, d time.Duration) (kicked int)
+	Unban(addr netip.Addr) bool
+
+	Users() []User
+	Stats() Stats
+
+	// Reload reads accounts and certificates again. After an error the old
+	// ones hold.
+	Reload() error
+
+	// Drain refuses new connections and stops once the last session ended.
+	Drain()
+	// Stop tells every session 421 and ends the run.
+	Stop()
+}
+
+// User is an account as the administrator sees it.
+type User struct {
+	Name     string
+	Home     string
+	Perm     vfs.Perm
+	Active   bool // neither disabled nor expired
+	Sessions int  // logged in now
+}
+
+// Stats are the server's counters since its start.
+type Stats struct {
+	Since        time.Time
+	Sessions     int
+	Connections  int64
+	Logins       int64
+	LoginsFailed int64
+	Uploads      int64 // whole ones
+	Downloads    int64
+	Failed       int64 // transfers of either direction
+	BytesIn      int64
+	BytesOut     int64
+	Users        int
+	UsersFault   error // why the accounts in use are not those of the file, or nil
+	CertExpires  time.Time
+	Draining     bool
+}
+
+// Env is where a command runs.
+type Env struct {
+	Server Server
+	Lang   catalog.Lang
+	Out    io.Writer
+
+	// Ask puts a question and returns the answer, or an error if there is
+	// nobody to ask.
+	Ask func(question string) (string, error)
+}
+
+func (e *Env) text(key string, args ...any) string { return catalog.Text(e.Lang, key, args...) }
+
+// say writes one sentence and a line end in a single Write: lines that are
+// told beside a line being typed must be whole.
+func (e *Env) say(key string, args ...any) {
+	fmt.Fprintln(e.Out, e.text(key, args...))
+}
+
+// visible makes what came from the net fit for a terminal: control
+// characters, marks that turn the direction of writing, and bytes that are
+// not UTF-8 are shown escaped.
+func visible(s string) string {
+	clean := true
+	for _, r := range s {
+		if !unicode.IsPrint(r) || r == utf8.RuneError {
+			clean = false
+			break
+		}
+	}
+	if clean {
+		return s
+	}
+	var b strings.Builder
+	for i, r := range s {
+		switch _, size := utf8.DecodeRuneInString(s[i:]); {
+		case r == utf8.RuneError && size == 1:
+			fmt.Fprintf(&b, `\x%02x`, s[i])
+		case unicode.IsPrint(r):
+			b.WriteRune(r)
+		case r < 0x80:
+			fmt.Fprintf(&b, `\x%02x`, r)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, r)
+		}
+	}
+	return b.String()
+}
+
+// since writes a span of time for a person: 42s, 3m10s, 5h02m, 3d4h.
+func since(d time.Duration) string {
+	d = max(d, 0)
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%02ds", int(d.Minutes()), int(d.Seconds())%60)
+	case d < 24*time.Hour:
+		return fmt.Sprintf("%dh%02dm", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%dd%dh", int(d.Hours())/24, int(d.Hours())%24)
+}
+
+// size writes a number of bytes for a person: 812 B, 4.2 MiB.
+func size(n int64) string {
+	if n < 1024 {
+		return fmt.Sprintf("%d B", n)
+	}
+	value, unit := float64(n)/1024, 0
+	for value >= 1024 && unit < 4 {
+		value /= 1024
+		unit++
+	}
+	return fmt.Sprintf("%.1f %ciB", value, "KMGTP"[unit])
+}

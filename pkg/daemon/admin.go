@@ -1,0 +1,209 @@
+package daemon
+
+import (
+	"errors"
+	"io/fs"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"ftps/pkg/admin"
+	"ftps/pkg/catalog"
+	"ftps/pkg/event"
+	"ftps/pkg/fault"
+	"ftps/pkg/ftpserver"
+	"ftps/pkg/users"
+)
+
+var _ admin.Server = (*Daemon)(nil)
+
+// Why a connection or a login is refused, for the log.
+var (
+	errDraining = fault.New("console.reason.draining")
+	errBanned   = fault.New("console.reason.banned")
+	errChanged  = fault.New("console.reason.changed")
+)
+
+// Sessions implements [admin.Server].
+func (d *Daemon) Sessions() []ftpserver.Snapshot { return d.server.Sessions() }
+
+// Kick implements [admin.Server].
+func (d *Daemon) Kick(number int, reason string) bool { return d.server.Kick(number, reason) }
+
+// Ban implements [admin.Server].
+func (d *Daemon) Ban(addr netip.Addr, span time.Duration) (kicked int) {
+	d.bans.add(addr, span)
+	for _, s := range d.server.Sessions() {
+		if s.Remote.Addr() == addr.Unmap() && d.server.Kick(s.Number, d.text("console.reason.banned")) {
+			kicked++
+		}
+	}
+	return kicked
+}
+
+// Unban implements [admin.Server].
+func (d *Daemon) Unban(addr netip.Addr) bool { return d.bans.remove(addr) }
+
+// Users implements [admin.Server].
+func (d *Daemon) Users() []admin.User {
+	sessions := make(map[string]int)
+	for _, s := range d.server.Sessions() {
+		sessions[s.User]++
+	}
+	var accounts []admin.User
+	now := time.Now()
+	for u := range d.backend.verifier.List().All {
+		accounts = append(accounts, admin.User{
+			Name: u.Name, Home: u.Home, Perm: u.Perm,
+			Active: !u.Disabled && !u.Expired(now), Sessions: sessions[u.Name],
+		})
+	}
+	return accounts
+}
+
+// Stats implements [admin.Server].
+func (d *Daemon) Stats() admin.Stats {
+	c := &d.counters
+	s := admin.Stats{
+		Since:        c.since,
+		Sessions:     len(d.server.Sessions()),
+		Connections:  c.connections.Load(),
+		Logins:       c.logins.Load(),
+		LoginsFailed: c.loginsFailed.Load(),
+		Uploads:      c.uploads.Load(),
+		Downloads:    c.downloads.Load(),
+		Failed:       c.failed.Load(),
+		BytesIn:      c.bytesIn.Load(),
+		BytesOut:     c.bytesOut.Load(),
+		Users:        d.Accounts(),
+		CertExpires:  d.keeper.Expires(),
+		Draining:     d.draining.Load(),
+	}
+	if err := d.usersFault.Load(); err != nil {
+		s.UsersFault = *err
+	}
+	return s
+}
+
+// Reload implements [admin.Server].
+func (d *Daemon) Reload() error {
+	list, err := users.Load(d.cfg.Users)
+	d.usersChanged(list, err)
+	return errors.Join(err, d.keeper.Reload())
+}
+
+// Drain implements [admin.Server].
+func (d *Daemon) Drain() {
+	d.draining.Store(true)
+	d.drainOnce.Do(func() { close(d.drain) })
+}
+
+// Stop implements [admin.Server].
+func (d *Daemon) Stop() { d.stopOnce.Do(func() { close(d.stop) }) }
+
+// usersChanged puts accounts that were read again in force, and ends the
+// sessions of those that are gone, closed or changed. After an error the last
+// good list holds.
+func (d *Daemon) usersChanged(list *users.List, err error) {
+	if errors.Is(err, fs.ErrNotExist) && d.Accounts() == 0 {
+		return // there was none, and there is none
+	}
+	if err != nil {
+		d.usersFault.Store(&err)
+		d.log.Error("users-kept", "file", d.cfg.Users, "accounts", d.Accounts(), "cause", catalog.Explain(d.cfg.Lang, err))
+		return
+	}
+	d.usersFault.Store(nil)
+	stale := d.backend.exchange(list)
+	for _, s := range d.server.Sessions() {
+		if stale[s.ID] {
+			d.server.Kick(s.Number, d.text("console.reason.changed"))
+		}
+	}
+	for u := range list.All {
+		if u.Disabled {
+			continue
+		}
+		if err := makeHome(d.cfg.RootDir, u.Home); err != nil {
+			d.log.Error("home", "user", u.Name, "cause", catalog.Explain(d.cfg.Lang, err))
+		}
+	}
+	d.log.Info("users", "file", d.cfg.Users, "accounts", list.Len(), "kicked", len(stale))
+}
+
+// bans are addresses that may not connect, and until when; zero is for good.
+type bans struct {
+	mu    sync.Mutex
+	until map[netip.Addr]time.Time
+}
+
+func (b *bans) add(addr netip.Addr, span time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.until == nil {
+		b.until = make(map[netip.Addr]time.Time)
+	}
+	var end time.Time
+	if span > 0 {
+		end = time.Now().Add(span)
+	}
+	b.until[addr.Unmap()] = end
+}
+
+func (b *bans) remove(addr netip.Addr) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, ok := b.until[addr.Unmap()]
+	delete(b.until, addr.Unmap())
+	return ok
+}
+
+func (b *bans) has(addr netip.Addr) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	end, ok := b.until[addr.Unmap()]
+	if ok && !end.IsZero() && time.Now().After(end) {
+		delete(b.until, addr.Unmap())
+		return false
+	}
+	return ok
+}
+
+// counters are a sink that counts.
+type counters struct {
+	since                             time.Time
+	connections, logins, loginsFailed atomic.Int64
+	uploads, downloads, failed        atomic.Int64
+	bytesIn, bytesOut                 atomic.Int64
+}
+
+// Handle implements [event.Sink].
+func (c *counters) Handle(e event.Event) {
+	switch e := e.(type) {
+	case event.Connected:
+		c.connections.Add(1)
+	case event.LoggedIn:
+		c.logins.Add(1)
+	case event.LoginFailed:
+		c.loginsFailed.Add(1)
+	case event.TransferDone:
+		c.transfer(e)
+	}
+}
+
+func (c *counters) transfer(e event.TransferDone) {
+	if e.Direction == event.Upload {
+		c.bytesIn.Add(e.Bytes)
+	} else {
+		c.bytesOut.Add(e.Bytes)
+	}
+	switch {
+	case e.Code >= 400:
+		c.failed.Add(1)
+	case e.Direction == event.Upload:
+		c.uploads.Add(1)
+	case e.Direction == event.Download:
+		c.downloads.Add(1)
+	}
+}

@@ -1,0 +1,67 @@
+package daemon
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"ftps/pkg/fault"
+	"ftps/pkg/pki"
+	"ftps/pkg/vfs/jail"
+)
+
+// Check validates a configuration and everything it names, and returns all
+// that is wrong. It makes and changes nothing; ports are opened and closed.
+func Check(cfg Config) []error {
+	var wrong []error
+	note := func(err error) {
+		if err != nil {
+			wrong = append(wrong, err)
+		}
+	}
+	_, err := findIdentity(cfg.RunAs, cfg.AllowRoot)
+	note(err)
+	for i, files := range cfg.Certs {
+		if i == 0 && cfg.MakeCert && absent(files.Cert) && absent(files.Key) {
+			continue // will be made
+		}
+		_, err := pki.LoadPair(files)
+		note(err)
+	}
+	if ls, err := listen(&cfg); err != nil {
+		note(err)
+	} else {
+		ls.close()
+	}
+	note(checkRoot(cfg.RootDir, cfg.MakeRoot))
+	list, err := loadUsers(cfg.Users)
+	if err != nil {
+		return append(wrong, err)
+	}
+	for u := range list.All {
+		dir := homeOf(cfg.RootDir, u.Home)
+		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+			continue // will be made
+		}
+		home, err := jail.Open(dir, jail.Options{Account: u.Name})
+		if err != nil {
+			note(fault.Wrap(err, "cli.server.check.home", u.Name, err))
+			continue
+		}
+		home.Close()
+	}
+	return wrong
+}
+
+// checkRoot is prepareRoot without its effects.
+func checkRoot(dir string, mayMake bool) error {
+	if !absent(dir) || !mayMake {
+		return prepareRoot(dir, false, nil)
+	}
+	parent := filepath.Dir(dir)
+	if info, err := os.Stat(parent); err != nil || !info.IsDir() {
+		return fault.New("cli.server.root.missing", parent)
+	}
+	return nil
+}

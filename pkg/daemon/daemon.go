@@ -1,0 +1,303 @@
+// Package daemon puts the server's parts together and runs them until it is
+// told to stop: accounts and their homes, certificates, ports, limits, the
+// protocol engine, the log.
+//
+// [New] does everything that can fail, and binds the ports; [Daemon.Run]
+// serves. A Daemon is what package admin's commands act on.
+package daemon
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"io/fs"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"ftps/pkg/catalog"
+	"ftps/pkg/dataport"
+	"ftps/pkg/event"
+	"ftps/pkg/ftpserver"
+	"ftps/pkg/limit"
+	"ftps/pkg/pki"
+	"ftps/pkg/users"
+)
+
+// Off is the value of a port that is not opened.
+const Off = -1
+
+// Config is what to serve and how. RootDir, Users and either Certs or Keeper
+// are required.
+type Config struct {
+	Host         string // "" is every address
+	ControlPort  int    // 0 is a port that the system chooses
+	ImplicitPort int    // Off, or as ControlPort
+	FirstData    int    // 0 is one port that the system chooses
+	LastData     int
+	FreeControl  bool // where the control port is busy, take one that is free
+	FreeData     bool // where a data port is busy, take other ones
+	PublicIP     netip.Addr
+	RunAs        string // user to become once the ports are open, or ""
+	AllowRoot    bool   // serve as root although RunAs does not say so
+
+	RootDir  string
+	MakeRoot bool   // make the root folder where there is none
+	Users    string // path of users.yaml; where there is none, there are no accounts
+	Umask    fs.FileMode
+	NoSync   bool
+
+	Certs    []pki.Files
+	MakeCert bool        // make the first pair where neither file exists
+	Keeper   *pki.Keeper // replaces Certs
+	Reuse    dataport.Reuse
+
+	Lang    catalog.Lang
+	Banner  string
+	Version string // of the program
+
+	Log    *slog.Logger           // nil discards
+	Told   func(event.Event) bool // whether an event may be left out of the log; nil is never
+	Events event.Sink             // hears every event, in order, on one goroutine; or nil
+	Grace  time.Duration          // for running transfers at the end; 10 s
+}
+
+// Limits of a server that was given none: what one machine bears, and what
+// no honest client exceeds.
+const (
+	maxConnections = 2000
+	maxPerAddress  = 200
+	partsLive      = 24 * time.Hour
+)
+
+// Daemon is a server that is ready to run.
+type Daemon struct {
+	cfg       Config
+	listeners *listeners
+	keeper    *pki.Keeper
+	server    *ftpserver.Server
+	ports     *dataport.Ports
+	backend   *backend
+	conns     *limit.Connections
+	bans      bans
+	counters  counters
+	queue     *queue
+	log       *slog.Logger
+
+	usersFault atomic.Pointer[error] // why the file's accounts are not in use
+	draining   atomic.Bool
+	drain      chan struct{}
+	stop       chan struct{}
+	stopOnce   sync.Once
+	drainOnce  sync.Once
+}
+
+// New checks the configuration, loads what it names, binds the ports and
+// drops privileges. After an error nothing stays open.
+func New(cfg Config) (_ *Daemon, err error) {
+	cfg.Grace = cmp.Or(cfg.Grace, 10*time.Second)
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Told == nil {
+		cfg.Told = func(event.Event) bool { return false }
+	}
+	d := &Daemon{
+		cfg: cfg, log: cfg.Log,
+		drain: make(chan struct{}), stop: make(chan struct{}),
+		conns: limit.NewConnections(maxConnections, maxPerAddress),
+	}
+	d.counters.since = time.Now()
+	identity, err := findIdentity(cfg.RunAs, cfg.AllowRoot)
+	if err != nil {
+		return nil, err
+	}
+	// Keys may be root's alone: they are read before privileges are dropped.
+	if d.keeper, err = d.openKeeper(); err != nil {
+		return nil, err
+	}
+	if d.listeners, err = listen(&cfg); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			d.listeners.close()
+		}
+	}()
+	if err := prepareRoot(cfg.RootDir, cfg.MakeRoot, identity); err != nil {
+		return nil, err
+	}
+	if err := identity.become(); err != nil {
+		return nil, err
+	}
+	// From here on everything is done as it will be done while serving.
+	list, err := loadUsers(cfg.Users)
+	if err != nil {
+		return nil, err
+	}
+	if d.backend, err = newBackend(cfg, list); err != nil {
+		return nil, err
+	}
+	d.queue = newQueue(d.hear)
+	sink := event.Sinks{&d.counters, d.queue}
+	d.ports = dataport.New(dataport.Config{Listeners: d.listeners.data, TLS: d.tlsConfig(), Sink: sink})
+	d.server = ftpserver.New(ftpserver.Config{
+		Backend:  d.backend,
+		Ports:    d.ports,
+		Sink:     sink,
+		Lang:     cfg.Lang,
+		Version:  cfg.Version,
+		Banner:   cfg.Banner,
+		PublicIP: func() netip.Addr { return cfg.PublicIP },
+		KnowsHost: func(name string) bool {
+			_, known := d.keeper.Choose(name)
+			return known
+		},
+		Admit: d.admit,
+	})
+	return d, nil
+}
+
+// tlsConfig is the ring of ticket keys for control and data connections.
+func (d *Daemon) tlsConfig() *tls.Config {
+	return &tls.Config{
+		MinVersion:     tls.VersionTLS12,
+		GetCertificate: d.keeper.GetCertificate,
+		// Offered, never demanded: a client that names none is served.
+		NextProtos: []string{"ftp", "ftp-data"},
+	}
+}
+
+// Run serves until ctx ends or [Daemon.Stop]; then every session is told 421,
+// and running transfers may finish for the grace period, or until now ends
+// it. Everything is closed when it returns. It is called once.
+func (d *Daemon) Run(ctx context.Context, now <-chan struct{}) error {
+	serving, endServing := context.WithCancel(ctx)
+	defer endServing()
+	carrying, endCarrying := context.WithCancel(context.Background())
+	defer endCarrying()
+
+	var all sync.WaitGroup
+	defer d.queue.close() // last: it tells what the others do
+	defer all.Wait()
+	defer endCarrying()
+	all.Go(func() { d.report("data", d.ports.Serve(carrying)) })
+	all.Go(func() { d.report("control", d.server.Serve(serving, d.listeners.control, false)) })
+	if l := d.listeners.implicit; l != nil {
+		all.Go(func() { d.report("implicit", d.server.Serve(serving, l, true)) })
+	}
+	all.Go(func() { d.keeper.Watch(serving) })
+	all.Go(func() { _ = users.Watch(serving, d.cfg.Users, d.usersChanged) })
+	all.Go(func() { d.sweep(serving) })
+	all.Go(func() { d.housekeeping(serving) })
+
+	d.wait(ctx)
+	endServing()
+	d.log.Info("stopping")
+	grace, cancel := context.WithTimeout(context.Background(), d.cfg.Grace)
+	defer cancel()
+	if now != nil {
+		go func() {
+			select {
+			case <-now:
+				cancel()
+			case <-grace.Done():
+			}
+		}()
+	}
+	if err := d.server.Shutdown(grace); err != nil {
+		d.log.Warn("cut", "cause", catalog.Explain(d.cfg.Lang, err))
+	}
+	d.ports.Close()
+	return nil
+}
+
+// wait returns when the run is to end.
+func (d *Daemon) wait(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+		return
+	case <-d.stop:
+		return
+	case <-d.drain:
+	}
+	look := time.NewTicker(200 * time.Millisecond)
+	defer look.Stop()
+	for d.conns.Open() > 0 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-d.stop:
+			return
+		case <-look.C:
+		}
+	}
+}
+
+func (d *Daemon) report(where string, err error) {
+	if err != nil {
+		d.log.Error("listener", "where", where, "cause", catalog.Explain(d.cfg.Lang, err))
+	}
+}
+
+// admit decides whether an address may connect.
+func (d *Daemon) admit(addr netip.Addr) (release func(), err error) {
+	if d.draining.Load() {
+		return nil, errDraining
+	}
+	if d.bans.has(addr) {
+		return nil, errBanned
+	}
+	return d.conns.Admit(addr)
+}
+
+// housekeeping ends the sessions of accounts that expire while it runs.
+func (d *Daemon) housekeeping(ctx context.Context) {
+	tick := time.NewTicker(15 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			for u := range d.backend.verifier.List().All {
+				if u.Expired(now) {
+					d.server.KickAccount(u.Name, d.text("console.reason.expired"))
+				}
+			}
+		}
+	}
+}
+
+func (d *Daemon) text(key string, args ...any) string { return catalog.Text(d.cfg.Lang, key, args...) }
+
+// Control returns the address of the control port.
+func (d *Daemon) Control() netip.AddrPort { return addrPort(d.listeners.control) }
+
+// Implicit returns the address of the port with implicit TLS, if there is
+// one.
+func (d *Daemon) Implicit() (netip.AddrPort, bool) {
+	if d.listeners.implicit == nil {
+		return netip.AddrPort{}, false
+	}
+	return addrPort(d.listeners.implicit), true
+}
+
+// DataPorts returns the ports of data connections, ascending.
+func (d *Daemon) DataPorts() []int {
+	var ports []int
+	for _, l := range d.listeners.data {
+		ports = append(ports, int(addrPort(l).Port()))
+	}
+	slices.Sort(ports)
+	return ports
+}
+
+// Pin returns the pin of the first certificate.
+func (d *Daemon) Pin() pki.Pin { return d.keeper.Pairs()[0].Pin }
+
+// Accounts returns how many accounts there are.
+func (d *Daemon) Accounts() int { return d.backend.verifier.List().Len() }

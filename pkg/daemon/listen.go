@@ -1,0 +1,101 @@
+package daemon
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"strconv"
+	"syscall"
+
+	"ftps/pkg/fault"
+)
+
+// listeners are the open ports.
+type listeners struct {
+	control  net.Listener
+	implicit net.Listener // or nil
+	data     []net.Listener
+}
+
+// listen binds every port, or none.
+func listen(cfg *Config) (ls *listeners, err error) {
+	ls = &listeners{}
+	defer func() {
+		if err != nil {
+			ls.close()
+		}
+	}()
+	if ls.control, err = bind(cfg.Host, cfg.ControlPort, "--control-port", cfg.FreeControl); err != nil {
+		return nil, err
+	}
+	if cfg.ImplicitPort != Off {
+		if ls.implicit, err = bind(cfg.Host, cfg.ImplicitPort, "--implicit-port", false); err != nil {
+			return nil, err
+		}
+	}
+	if ls.data, err = bindData(cfg); err != nil {
+		return nil, err
+	}
+	return ls, nil
+}
+
+func (ls *listeners) close() {
+	for _, l := range append([]net.Listener{ls.control, ls.implicit}, ls.data...) {
+		if l != nil {
+			l.Close()
+		}
+	}
+}
+
+// bind opens one port; flag names the setting that chose it. Without a host
+// the socket is dual stack.
+func bind(host string, port int, flag string, orOther bool) (net.Listener, error) {
+	l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+	if orOther && errors.Is(err, syscall.EADDRINUSE) {
+		l, err = net.Listen("tcp", net.JoinHostPort(host, "0"))
+	}
+	var unknown *net.DNSError
+	switch {
+	case err == nil:
+		return l, nil
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, fault.Wrap(err, "cli.server.port.busy", port, flag)
+	case errors.Is(err, syscall.EACCES):
+		return nil, fault.Wrap(err, "cli.server.port.denied", port, flag)
+	case errors.Is(err, syscall.EADDRNOTAVAIL), errors.As(err, &unknown):
+		return nil, fault.Wrap(err, "cli.server.host", host)
+	}
+	return nil, fault.Wrap(err, "cli.server.port.failed", port, flag, err)
+}
+
+// bindData opens the data ports: all of the range, because a port that others
+// hold would break each transfer that is sent to it.
+func bindData(cfg *Config) (open []net.Listener, err error) {
+	for first := cfg.FirstData; ; first += cfg.LastData - cfg.FirstData + 1 {
+		last := first + cfg.LastData - cfg.FirstData
+		open, err = bindRange(cfg.Host, first, last)
+		// A throwaway server moves on to the next range of the same length.
+		if err == nil || !cfg.FreeData || !errors.Is(err, syscall.EADDRINUSE) || last > 60000 {
+			return open, err
+		}
+	}
+}
+
+func bindRange(host string, first, last int) (open []net.Listener, err error) {
+	for port := first; port <= last; port++ {
+		l, err := bind(host, port, "--data-port", false)
+		if err != nil {
+			for _, l := range open {
+				l.Close()
+			}
+			return nil, err
+		}
+		open = append(open, l)
+	}
+	return open, nil
+}
+
+func addrPort(l net.Listener) netip.AddrPort {
+	ap := l.Addr().(*net.TCPAddr).AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+}

@@ -1,0 +1,144 @@
+package daemon
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"ftps/pkg/catalog"
+	"ftps/pkg/event"
+)
+
+// queue hands events on, in order, on a goroutine of its own: whoever emits
+// one never waits for a terminal or a disk. When it is full, events are
+// counted and lost.
+type queue struct {
+	events chan event.Event
+	lost   atomic.Int64
+	hear   func(e event.Event, lost int64)
+	done   chan struct{}
+
+	mu     sync.RWMutex // held for writing while closing
+	closed bool
+}
+
+const queueLength = 8192
+
+func newQueue(hear func(e event.Event, lost int64)) *queue {
+	q := &queue{events: make(chan event.Event, queueLength), hear: hear, done: make(chan struct{})}
+	go func() {
+		defer close(q.done)
+		for e := range q.events {
+			q.hear(e, q.lost.Swap(0))
+		}
+	}()
+	return q
+}
+
+// Handle implements [event.Sink].
+func (q *queue) Handle(e event.Event) {
+	q.mu.RLock()
+	defer q.mu.RUnlock()
+	if q.closed {
+		return
+	}
+	select {
+	case q.events <- e:
+	default:
+		q.lost.Add(1)
+	}
+}
+
+// close tells what is left and ends the goroutine.
+func (q *queue) close() {
+	q.mu.Lock()
+	if !q.closed {
+		q.closed = true
+		close(q.events)
+	}
+	q.mu.Unlock()
+	<-q.done
+}
+
+// hear is the far end of the queue.
+func (d *Daemon) hear(e event.Event, lost int64) {
+	if lost > 0 {
+		d.log.Warn("events-lost", "number", lost)
+	}
+	if d.cfg.Events != nil {
+		d.cfg.Events.Handle(e)
+	}
+	if !d.cfg.Told(e) {
+		d.record(e)
+	}
+}
+
+// record writes an event's line in the log. The messages are words that a
+// machine may look for, the same in every language; causes are for a person.
+func (d *Daemon) record(e event.Event) {
+	switch e := e.(type) {
+	case event.Connected:
+		d.line(slog.LevelInfo, "connected", e.Session, nil)
+	case event.Secured:
+		d.line(slog.LevelInfo, "secured", e.Session, nil,
+			"version", tls.VersionName(e.Version), "cipher", tls.CipherSuiteName(e.Cipher))
+	case event.HandshakeFailed:
+		d.line(slog.LevelWarn, "handshake-failed", e.Session, e.Err, "data", e.Data)
+	case event.LoggedIn:
+		d.line(slog.LevelInfo, "login", e.Session, nil)
+	case event.LoginFailed:
+		d.line(slog.LevelWarn, "login-refused", e.Session, e.Cause, "name", e.Name)
+	case event.FolderChanged:
+		d.line(slog.LevelInfo, "folder", e.Session, nil, "folder", e.Folder)
+	case event.CommandRefused:
+		d.line(slog.LevelInfo, "refused", e.Session, e.Cause, "verb", e.Verb, "code", e.Code)
+	case event.DataRefused:
+		d.line(slog.LevelWarn, "data-refused", e.Session, e.Cause, "peer", e.Peer.String())
+	case event.TransferStarted:
+		d.line(slog.LevelDebug, "transfer-started", e.Session, nil,
+			"direction", e.Direction.String(), "verb", e.Verb, "name", e.Name)
+	case event.TransferDone:
+		level := slog.LevelInfo
+		if e.Code >= 400 {
+			level = slog.LevelWarn
+		}
+		d.line(level, "transfer", e.Session, e.Cause,
+			"direction", e.Direction.String(), "verb", e.Verb, "name", e.Name, "code", e.Code,
+			"bytes", e.Bytes, "offset", e.Offset, "seconds", e.Duration.Seconds(), "bound", e.Bound)
+	case event.Changed:
+		attrs := []any{"verb", e.Verb, "name", e.Name}
+		if e.To != "" {
+			attrs = append(attrs, "to", e.To)
+		}
+		d.line(slog.LevelInfo, "changed", e.Session, nil, attrs...)
+	case event.Kicked:
+		d.line(slog.LevelWarn, "kicked", e.Session, nil, "reason", e.Reason)
+	case event.Disconnected:
+		d.line(slog.LevelInfo, "disconnected", e.Session, e.Cause, "seconds", e.Duration.Seconds())
+	case event.Trouble:
+		d.log.Error("trouble", "where", e.Where, "cause", d.cause(e.Err))
+	}
+}
+
+// line writes a line of a session: it always has the field session, and user
+// once someone has logged in.
+func (d *Daemon) line(level slog.Level, message string, s event.Session, cause error, attrs ...any) {
+	head := []any{"session", s.ID, "id", s.Number, "remote", s.Remote.String()}
+	if s.User != "" {
+		head = append(head, "user", s.User)
+	}
+	attrs = append(head, attrs...)
+	if cause != nil {
+		attrs = append(attrs, "cause", d.cause(cause))
+	}
+	d.log.Log(context.Background(), level, message, attrs...)
+}
+
+func (d *Daemon) cause(err error) string {
+	if err == nil {
+		return ""
+	}
+	return catalog.Explain(d.cfg.Lang, err)
+}
