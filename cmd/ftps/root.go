@@ -44,6 +44,15 @@ func newApp() *app {
 
 // constructors are the subcommands, in the order in which help shows them.
 var constructors = []func(*app) *cobra.Command{
+	newServerCommand,
+	newClientCommand,
+	newUseraddCommand,
+	newUserdelCommand,
+	newPasswdCommand,
+	newUsersCommand,
+	newCertCommand,
+	newConfigCommand,
+	newCompletionCommand,
 	newVersionCommand,
 	newHelpCommand,
 }
@@ -133,15 +142,23 @@ func (a *app) command(use, key string) *cobra.Command {
 // text returns a sentence of the catalogue in the user's language.
 func (a *app) text(key string, args ...any) string { return catalog.Text(a.lang, key, args...) }
 
-// say writes a sentence of the catalogue, and a line end, to standard error.
-// Results go to a.out instead, by whoever has one.
-func (a *app) say(key string, args ...any) { fmt.Fprintln(a.err, a.text(key, args...)) }
+// say writes a sentence of the catalogue, behind the program's name, to
+// standard error. Results go to a.out instead, by whoever has one.
+func (a *app) say(key string, args ...any) { fmt.Fprintln(a.err, "ftps: "+a.text(key, args...)) }
 
 // complain tells why the program ends: one line with the prefix, then the
 // hint.
 func (a *app) complain(err error) {
-	var code withCode
-	if errors.As(err, &code) && code.error == nil {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		for _, err := range joined.Unwrap() {
+			a.complain(err)
+		}
+		return
+	}
+	if code, ok := err.(withCode); ok {
+		if code.error != nil { // else all has been said
+			a.complain(code.error)
+		}
 		return
 	}
 	fmt.Fprintln(a.err, "ftps: "+catalog.Explain(a.lang, err))

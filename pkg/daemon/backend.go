@@ -154,7 +154,6 @@ func (b *backend) borrow(u *users.User) *shared {
 	if u.Quota > 0 && s.quota == nil {
 		s.quota = vfs.NewQuota(u.Quota)
 	}
-	s.quota.SetLimit(u.Quota)
 	s.uses++
 	return s
 }

@@ -93,7 +93,11 @@ func (d *Daemon) record(e event.Event) {
 	case event.FolderChanged:
 		d.line(slog.LevelInfo, "folder", e.Session, nil, "folder", e.Folder)
 	case event.CommandRefused:
-		d.line(slog.LevelInfo, "refused", e.Session, e.Cause, "verb", e.Verb, "code", e.Code)
+		level := slog.LevelInfo
+		if e.Code == 451 { // nobody meant it to happen
+			level = slog.LevelError
+		}
+		d.line(level, "refused", e.Session, e.Cause, "verb", e.Verb, "code", e.Code)
 	case event.DataRefused:
 		d.line(slog.LevelWarn, "data-refused", e.Session, e.Cause, "peer", e.Peer.String())
 	case event.TransferStarted:

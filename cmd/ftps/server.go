@@ -1,0 +1,328 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"ftps/pkg/admin"
+	"ftps/pkg/catalog"
+	"ftps/pkg/config"
+	"ftps/pkg/daemon"
+	"ftps/pkg/dataport"
+	"ftps/pkg/event"
+	"ftps/pkg/fault"
+)
+
+func newServerCommand(a *app) *cobra.Command {
+	cmd := a.command("server", "server")
+	cmd.Args = a.takes(0, 0)
+	config.AddFlags(cmd.Flags(), a.text)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		set, err := config.Load(cmd.Flags(), a.configFolders())
+		if err != nil {
+			return usage(err)
+		}
+		if set.Lang != "" {
+			a.lang, _ = catalog.ParseLang(set.Lang)
+		}
+		if !set.Demo {
+			return a.serve(cmd.Context(), set, &demo{})
+		}
+		for _, name := range []string{"host", "users", "root-dir", "cert", "key", "run-as", "public-ip"} {
+			if cmd.Flags().Changed(name) {
+				return usage(fault.New("cli.demo.refuses", "--"+name))
+			}
+		}
+		d, err := newDemo(cmd.Context())
+		if err != nil {
+			return err
+		}
+		defer d.remove()
+		return a.serve(cmd.Context(), set, d)
+	}
+	return cmd
+}
+
+// configFolders are where ftps.yaml is looked for after the working folder:
+// the user's configuration folder, then the system's.
+func (a *app) configFolders() []string {
+	var folders []string
+	if user, err := os.UserConfigDir(); err == nil {
+		folders = append(folders, user)
+	}
+	return append(folders, "/etc")
+}
+
+// serve runs the server until it is told to stop.
+func (a *app) serve(ctx context.Context, set *config.Server, d *demo) error {
+	screen := &screen{w: a.err}
+	console := !set.NoConsole && isTerminal(a.in) && isTerminal(a.out)
+	cfg := daemonConfig(set, a.lang)
+	cfg.Log = slog.New(logHandler(set.LogFormat, isTerminal(a.err), screen))
+	d.apply(set, &cfg)
+	if set.Check {
+		return a.check(cfg)
+	}
+	teller := &lateSink{}
+	if console {
+		cfg.Events = teller
+		if isTerminal(a.err) { // one screen: nothing is told twice
+			cfg.Told = admin.Tells
+		}
+	}
+
+	// Before anything is bound or made: a signal must not skip what ends it.
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer signal.Stop(signals)
+
+	server, err := daemon.New(cfg)
+	if err != nil {
+		return err
+	}
+	now := make(chan struct{})
+	over := make(chan struct{})
+	defer close(over)
+	go watchSignals(signals, over, server, cancel, now, !d.on && !console)
+	d.watchParent(ctx, a.self, cancel)
+	a.announce(server, set, d)
+
+	ended := func() {}
+	if console {
+		in, out := a.in.(*os.File), a.out.(*os.File)
+		c, err := admin.NewConsole(server, a.lang, in, out)
+		if err != nil {
+			return err
+		}
+		teller.set(admin.Teller{Lang: a.lang, W: c.Writer()})
+		if isTerminal(a.err) {
+			screen.set(c.Writer())
+		}
+		gone := make(chan struct{})
+		go func() {
+			defer close(gone)
+			if !c.Run() && ctx.Err() == nil {
+				fmt.Fprintln(c.Writer(), a.text("cli.server.console.closed"))
+			}
+			c.Close()
+			screen.set(a.err)
+			teller.set(admin.Teller{Lang: a.lang, W: a.out})
+		}()
+		ended = func() {
+			c.Close()
+			<-gone
+		}
+	}
+	err = server.Run(ctx, now)
+	ended()
+	a.say("cli.server.stopped")
+	return err
+}
+
+// watchSignals turns signals into the end of the run: the first one lets
+// transfers finish, a second one does not. SIGHUP reads accounts and
+// certificates again where that is what it means: without a terminal.
+func watchSignals(signals <-chan os.Signal, over <-chan struct{}, server *daemon.Daemon, stop func(), now chan<- struct{}, reload bool) {
+	stopping := false
+	for {
+		select {
+		case <-over:
+			return
+		case s := <-signals:
+			switch {
+			case s == syscall.SIGHUP && reload:
+				_ = server.Reload() // the log says how it went
+			case stopping:
+				close(now)
+				return
+			default:
+				stopping = true
+				stop()
+			}
+		}
+	}
+}
+
+// daemonConfig hands the settings to the daemon.
+func daemonConfig(set *config.Server, lang catalog.Lang) daemon.Config {
+	cfg := daemon.Config{
+		Host:         set.Host,
+		ControlPort:  set.ControlPort,
+		ImplicitPort: set.ImplicitPort,
+		FirstData:    set.DataPorts.First,
+		LastData:     set.DataPorts.Last,
+		PublicIP:     set.PublicIP,
+		RunAs:        set.RunAs,
+		RootDir:      set.RootDir,
+		MakeRoot:     !set.Named("root-dir"),
+		Users:        set.Users,
+		Umask:        set.Umask,
+		NoSync:       set.NoFsync,
+		Certs:        certFiles(set),
+		MakeCert:     !set.Named("cert") && !set.Named("key"),
+		Lang:         lang,
+		Banner:       set.Banner,
+		Version:      version(),
+	}
+	if set.Reuse == dataport.Prefer.String() {
+		cfg.Reuse = dataport.Prefer
+	}
+	return cfg
+}
+
+// check is --check: everything that is wrong, one line each, or that all is
+// well.
+func (a *app) check(cfg daemon.Config) error {
+	wrong := daemon.Check(cfg)
+	for _, err := range wrong {
+		a.complain(err)
+	}
+	if len(wrong) > 0 {
+		return withCode{nil, exitFailed}
+	}
+	_, err := fmt.Fprintln(a.out, a.text("cli.server.check.well"))
+	return err
+}
+
+// announce says where the server listens, the pin, and what to type next.
+func (a *app) announce(server *daemon.Daemon, set *config.Server, d *demo) {
+	var b strings.Builder
+	line := func(key string, args ...any) { b.WriteString(a.text(key, args...) + "\n") }
+	line("cli.server.listens", server.Control())
+	if implicit, ok := server.Implicit(); ok {
+		line("cli.server.implicit", implicit)
+	}
+	ports := server.DataPorts()
+	line("cli.server.data", ports[0], ports[len(ports)-1])
+	line("cli.server.pin", server.Pin())
+	if d.on {
+		line("cli.demo.account", d.user, d.password, d.root())
+	} else if server.Accounts() == 0 {
+		line("cli.server.noaccounts", a.self, a.usersFlag(set))
+	}
+	line("cli.server.connect")
+	command := fmt.Sprintf("%s client %s -p %d", a.self, reachable(set, server.Control()), server.Control().Port())
+	if d.on {
+		command += " -u " + d.user + " --password-file " + quoted(d.passwordFile())
+	}
+	b.WriteString("    " + command + " --pin " + server.Pin().String() + "\n")
+	io.WriteString(a.out, b.String())
+}
+
+// usersFlag is what makes useradd write the file that the server reads.
+func (a *app) usersFlag(set *config.Server) string {
+	if !set.Named("users") {
+		return ""
+	}
+	path := set.Users
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	return " --users " + quoted(path)
+}
+
+// quoted writes a word so that a shell takes it for one.
+func quoted(word string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+:@", r)
+	}
+	if word != "" && strings.IndexFunc(word, func(r rune) bool { return !plain(r) }) < 0 {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}
+
+// reachable is an address of this machine that others can type: the public
+// one, the one it was told to listen on, or that of an interface.
+func reachable(set *config.Server, control netip.AddrPort) string {
+	switch {
+	case set.Demo:
+		return control.Addr().String()
+	case set.PublicIP.IsValid():
+		return set.PublicIP.String()
+	case !control.Addr().IsUnspecified():
+		return set.Host
+	}
+	addrs, _ := net.InterfaceAddrs()
+	best := "127.0.0.1"
+	for _, a := range addrs {
+		prefix, err := netip.ParsePrefix(a.String())
+		if err != nil || !prefix.Addr().IsGlobalUnicast() {
+			continue
+		}
+		if prefix.Addr().Is4() {
+			return prefix.Addr().String()
+		}
+		best = prefix.Addr().String()
+	}
+	return best
+}
+
+// logHandler writes the log: text on a terminal, JSON for machines, unless
+// someone decided.
+func logHandler(format string, terminal bool, w io.Writer) slog.Handler {
+	if format == "text" || format == "" && terminal {
+		return slog.NewTextHandler(w, nil)
+	}
+	return slog.NewJSONHandler(w, nil)
+}
+
+func isTerminal(stream any) bool {
+	f, ok := stream.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// screen is where log lines go: standard error, or the console while it
+// draws on the same terminal.
+type screen struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (s *screen) set(w io.Writer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.w = w
+}
+
+func (s *screen) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.w.Write(p)
+}
+
+// lateSink is a sink that begins to listen when the console stands.
+type lateSink struct {
+	mu   sync.Mutex
+	sink event.Sink
+}
+
+func (l *lateSink) set(sink event.Sink) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.sink = sink
+}
+
+// Handle implements [event.Sink].
+func (l *lateSink) Handle(e event.Event) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.sink != nil {
+		l.sink.Handle(e)
+	}
+}
