@@ -52,7 +52,10 @@ type clientOptions struct {
 	command []string // the COMMAND and its words
 }
 
-func newClientCommand(a *app) *cobra.Command {
+func newClientCommand(a *app) *cobra.Command { return a.clientCommand(a.runClient) }
+
+// clientCommand reads the command line and gives run what it says.
+func (a *app) clientCommand(run func(context.Context, clientOptions) error) *cobra.Command {
 	var o clientOptions
 	cmd := a.command("client", "client")
 	flags := cmd.Flags()
@@ -93,7 +96,7 @@ func newClientCommand(a *app) *cobra.Command {
 		if err := fromEnvironment(flags, a.getenv); err != nil {
 			return usage(err)
 		}
-		return a.runClient(cmd.Context(), o)
+		return run(cmd.Context(), o)
 	}
 	return cmd
 }
