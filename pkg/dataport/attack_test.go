@@ -118,7 +118,7 @@ func TestAReplayedHelloTakesNothing(t *testing.T) {
 
 				// A listener on the wire keeps the hello with its ticket.
 				pr := c.pasv()
-				wire := &recorder{Conn: r.listen[pr.Port()].dial(alice)}
+				wire := &recorder{Conn: r.open(alice, pr.Port())}
 				tc, err := handshake(wire, c.tls)
 				if err != nil {
 					t.Fatal(err)
@@ -128,7 +128,7 @@ func TestAReplayedHelloTakesNothing(t *testing.T) {
 
 				pr = c.pasv()
 				got := take(pr, event.Download)
-				replay := r.listen[pr.Port()].dial(alice)
+				replay := r.open(alice, pr.Port())
 				replay.Write(wire.sent)
 				synctest.Wait()
 				good := c.mustDial(pr.Port())
@@ -198,7 +198,7 @@ func TestStallsGarbageSilenceAndPlaintextDoNotStopTheRealConnection(t *testing.T
 			inBubble(t, 1, nil, func(t *testing.T, r *rig) {
 				c := r.client(alice, "ana", Require, nil)
 				pr := c.pasv()
-				bad := r.listen[pr.Port()].dial(alice)
+				bad := r.open(alice, pr.Port())
 				attack(bad)
 				synctest.Wait()
 				got := take(pr, event.Download)
@@ -220,7 +220,7 @@ func TestAStalledHandshakeEndsTheWaitWithItsOwnVerdict(t *testing.T) {
 	inBubble(t, 1, nil, func(t *testing.T, r *rig) {
 		c := r.client(alice, "ana", Require, nil)
 		pr := c.pasv()
-		bad := r.listen[pr.Port()].dial(alice)
+		bad := r.open(alice, pr.Port())
 		bad.Write([]byte{22, 3, 1})
 		synctest.Wait()
 		got := take(pr, event.Download)
@@ -234,7 +234,7 @@ func TestAPlaintextConnectionAloneIs425WithinTheGrace(t *testing.T) {
 		c := r.client(alice, "ana", Require, nil)
 		pr := c.pasv()
 		got := take(pr, event.Upload)
-		bad := r.listen[pr.Port()].dial(alice)
+		bad := r.open(alice, pr.Port())
 		bad.Write([]byte("plain data, no TLS at all"))
 		expect(t, <-got, ErrHandshake, 2*time.Second)
 		bad.Close()
@@ -246,7 +246,7 @@ func TestAnotherAddressIsClosedBeforeAnyHandshake(t *testing.T) {
 		c := r.client(alice, "ana", Require, nil)
 		pr := c.pasv()
 		got := take(pr, event.Download)
-		stranger := r.listen[pr.Port()].dial(mall)
+		stranger := r.open(mall, pr.Port())
 		if n, err := stranger.Read(make([]byte, 1)); err != io.EOF {
 			t.Errorf("the stranger read %d bytes, %v; want an end at once", n, err)
 		}
@@ -271,7 +271,7 @@ func TestAFloodFromOneAddressShutsNobodyOut(t *testing.T) {
 		pr := quiet.pasv()
 		var flood []net.Conn
 		for range 2000 {
-			flood = append(flood, r.listen[promise.Port()].dial(mall))
+			flood = append(flood, r.open(mall, promise.Port()))
 		}
 		synctest.Wait()
 		r.ports.mu.Lock()
@@ -351,7 +351,7 @@ func TestALateConnectionDoesNotTakeASistersPromise(t *testing.T) {
 			port := pr.Port()
 			var raw net.Conn
 			if early {
-				raw = r.listen[port].dial(alice)
+				raw = r.open(alice, port)
 				synctest.Wait()
 			}
 			pr.Cancel()
@@ -360,7 +360,7 @@ func TestALateConnectionDoesNotTakeASistersPromise(t *testing.T) {
 			own := second.pasv()
 			got := take(own, event.Download)
 			if !early {
-				raw = r.listen[port].dial(alice)
+				raw = r.open(alice, port)
 			}
 			lost, err := handshake(raw, first.tls)
 			synctest.Wait()
@@ -417,7 +417,7 @@ func TestAConnectionNeverTakesAPromiseYoungerThanItself(t *testing.T) {
 			// Another account's promise keeps the port open for the address.
 			r.client(alice, "ben", Require, nil).pasv()
 			c := r.client(alice, "ana", Require, nil)
-			raw := r.listen[5000].dial(alice)
+			raw := r.open(alice, 5000)
 			synctest.Wait()
 			pr := c.pasv()
 			got := take(pr, event.Download)

@@ -44,7 +44,8 @@ type policy struct {
 	anyAccount bool // a connection goes to whoever waits at its place
 	noAge      bool // a connection may take a promise that is younger
 	noShadow   bool // no care after a promise that ended unused
-	ticketsUp  bool // tickets on every upload
+	ticketsUp  bool // a ticket on every upload
+	noLatch    bool // none on an upload, whoever reads
 }
 
 // New returns the ports of a configuration. Nothing is accepted before Serve.

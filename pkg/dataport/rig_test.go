@@ -12,6 +12,7 @@ import (
 	"math/big"
 	"net"
 	"net/netip"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -104,6 +105,39 @@ func (r *rig) refusals() (keys []string) {
 	return keys
 }
 
+// open opens a connection to a data port.
+func (r *rig) open(from netip.Addr, port int) net.Conn {
+	r.t.Helper()
+	if l := r.listen[port]; l != nil {
+		return l.dial(from)
+	}
+	d := net.Dialer{LocalAddr: &net.TCPAddr{IP: from.AsSlice()}, Timeout: time.Minute}
+	raw, err := d.Dial("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return raw
+}
+
+// onLoopback is a rig of n real ports, in real time.
+func onLoopback(t *testing.T, n int, tune func(*Config)) *rig {
+	t.Helper()
+	r := newRig(t, 0, func(c *Config) {
+		for range n {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.Listeners = append(c.Listeners, l)
+		}
+		if tune != nil {
+			tune(c)
+		}
+	})
+	t.Cleanup(r.stop)
+	return r
+}
+
 // onceCache is a session cache that shows each ticket once, as curl's does
 // for TLS 1.3 and as RFC 8446 §C.4 wants it.
 type onceCache struct{ tls.ClientSessionCache }
@@ -182,7 +216,7 @@ func (c *client) pasv() *Promise {
 
 // dial opens a data connection and completes its handshake.
 func (c *client) dial(port int) (*tls.Conn, error) {
-	return handshake(c.r.listen[port].dial(c.from), c.tls)
+	return handshake(c.r.open(c.from, port), c.tls)
 }
 
 func handshake(raw net.Conn, cfg *tls.Config) (*tls.Conn, error) {

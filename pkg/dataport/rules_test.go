@@ -109,7 +109,7 @@ func TestANewPromiseEndsTheOldOneAndClosesWhatWaitsForIt(t *testing.T) {
 		c := r.client(alice, "ana", Require, nil)
 		old := c.pasv()
 		tc := c.mustDial(old.Port())
-		silent := r.listen[old.Port()].dial(alice)
+		silent := r.open(alice, old.Port())
 		synctest.Wait()
 		pr := c.pasv()
 		closedInOrder(t, tc)
@@ -438,7 +438,7 @@ func TestAnUploadWithoutCloseNotifyIsTruncated(t *testing.T) {
 	inBubble(t, 1, nil, func(t *testing.T, r *rig) {
 		c := r.client(alice, "ana", Require, nil)
 		pr := c.pasv()
-		raw := r.listen[pr.Port()].dial(alice)
+		raw := r.open(alice, pr.Port())
 		tc, err := handshake(raw, c.tls)
 		if err != nil {
 			t.Fatal(err)

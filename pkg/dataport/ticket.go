@@ -203,7 +203,7 @@ func (p *Ports) givesTicket(c *candidate, owner *Session) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if ready, known = pr.ticketNow(); !known {
-		pr.session.reads, ready = true, true
+		pr.session.reads, ready = true, !p.policy.noLatch
 	}
 	return ready
 }
@@ -212,7 +212,7 @@ func (p *Ports) givesTicket(c *candidate, owner *Session) bool {
 // as that is known before its command.
 func (pr *Promise) ticketNow() (ready, known bool) {
 	switch {
-	case pr.session.reads:
+	case pr.session.reads && !pr.ports.policy.noLatch:
 		return true, true
 	case pr.announced:
 		return pr.direction != event.Upload, true

@@ -82,7 +82,7 @@ func TestEndWaitsForASlowReaderAsLongAsItReads(t *testing.T) {
 	}()
 	var n int64
 	buf := make([]byte, 32<<10)
-	pause := time.NewTicker(50 * time.Millisecond)
+	pause := time.NewTicker(20 * time.Millisecond)
 	defer pause.Stop()
 	for {
 		k, err := s.Read(buf)
