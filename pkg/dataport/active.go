@@ -48,7 +48,7 @@ func (p *Ports) connect(ctx context.Context, pr *Promise) {
 	p.mu.Lock()
 	if err != nil || p.closed || pr.phase != waiting {
 		if err != nil {
-			pr.died = err
+			pr.unreached = true
 			pr.poke()
 		}
 		p.unlock()

@@ -128,8 +128,8 @@ func TestInActiveModeNobodyAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := pr.Take(t.Context(), event.Download); !errors.Is(err, ErrHandshake) {
-		t.Errorf("Take: %v, want ErrHandshake", err)
+	if _, err := pr.Take(t.Context(), event.Download); !errors.Is(err, ErrNoConnection) {
+		t.Errorf("Take: %v, want ErrNoConnection", err)
 	}
 	if pr.Port() != 0 || !slices.Equal(r.ports.Numbers(), r.ports.numbers) {
 		t.Error("an active promise has no port of ours")

@@ -34,6 +34,7 @@ type Promise struct {
 	candidate *candidate // in active mode, what answered
 	refused   error      // a connection was refused, and why
 	died      error      // a connection did not get through its handshake
+	unreached bool       // in active mode, nobody answered
 	why       error      // it is over, and why
 }
 
@@ -110,7 +111,8 @@ func (pr *Promise) Take(ctx context.Context, d event.Direction) (*Conn, error) {
 
 // Announce says which way the transfer will go, as soon as its command is
 // read and before the 150 is sent. A ClientHello may be on its way already,
-// and what it gets depends on the command. Without it Take says so.
+// and what it gets depends on the command. Without it Take says so; it may
+// be called again where the command came to nothing.
 func (pr *Promise) Announce(d event.Direction) {
 	pr.ports.mu.Lock()
 	defer pr.ports.mu.Unlock()
@@ -118,8 +120,9 @@ func (pr *Promise) Announce(d event.Direction) {
 }
 
 func (pr *Promise) announce(d event.Direction) {
+	pr.direction = d
 	if !pr.announced {
-		pr.announced, pr.direction = true, d
+		pr.announced = true
 		close(pr.known)
 	}
 }
@@ -131,6 +134,9 @@ func (pr *Promise) verdict(now time.Time) (err error, again time.Duration) {
 		return pr.why, 0
 	}
 	p := pr.ports
+	if pr.unreached {
+		return fault.Wrap(ErrNoConnection, "data.none"), 0
+	}
 	patience := p.cfg.Connect
 	switch {
 	case pr.refused == nil && pr.died == nil:

@@ -52,10 +52,25 @@ type transfer struct {
 	bound atomic.Pointer[string]
 }
 
+// direction is which way a transfer command moves data; its right tells.
+func (r *row) direction() event.Direction {
+	switch r.perm {
+	case vfs.Read:
+		return event.Download
+	case vfs.List:
+		return event.Listing
+	}
+	return event.Upload
+}
+
 // prepare has the row make its transfer, and takes the promise for it.
 func (s *session) prepare(ctx context.Context, r *row, a arg) (*transfer, error) {
 	if s.port.promise == nil && s.port.open == nil {
 		return nil, refuse("reply.needport")
+	}
+	if s.port.promise != nil {
+		// Before the file is opened: the client's TLS may begin meanwhile.
+		s.port.promise.Announce(r.direction())
 	}
 	t, err := r.begin(s, ctx, a)
 	if err != nil {
