@@ -1,11 +1,15 @@
 package ftpclient
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net"
+	"syscall"
 
 	"ftps/pkg/fault"
 	"ftps/pkg/ftp"
+	"ftps/pkg/layer"
 )
 
 // Errors that callers ask for with errors.Is. Each carries the key of its
@@ -111,9 +115,9 @@ func (e *ConnectError) Unwrap() []error { return []error{ErrConnect, e.Err} }
 // Message implements the catalogue's interface.
 func (e *ConnectError) Message() (string, []any) {
 	if e.Data {
-		return "client.connect.data", []any{e.Address, e.Err}
+		return "client.connect.data", []any{e.Address, reason(e.Err)}
 	}
-	return "client.connect.control", []any{e.Address, e.Err}
+	return "client.connect.control", []any{e.Address, reason(e.Err)}
 }
 
 // TLSError is a failure of TLS: the server has none, the handshake failed,
@@ -131,9 +135,9 @@ func (e *TLSError) Unwrap() error { return e.Err }
 // Message implements the catalogue's interface.
 func (e *TLSError) Message() (string, []any) {
 	if e.Data {
-		return "client.tls.data", []any{e.Err}
+		return "client.tls.data", []any{reason(e.Err)}
 	}
-	return "client.tls", []any{e.Err}
+	return "client.tls", []any{reason(e.Err)}
 }
 
 // ProtocolError is an answer that no FTP server gives.
@@ -196,4 +200,24 @@ func (e *NotFoundError) Error() string { return fmt.Sprintf("not found: %q", e.N
 // Message implements the catalogue's interface.
 func (e *NotFoundError) Message() (string, []any) {
 	return "client.not-found", []any{Printable(e.Name)}
+}
+
+// reason gives the usual causes of a connection that fails a sentence of
+// their own; the rest is shown as the system says it.
+func reason(err error) error {
+	var dns *net.DNSError
+	var netErr net.Error
+	switch {
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return fault.New("client.reason.no-host", Printable(dns.Name))
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fault.New("client.reason.refused")
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return fault.New("client.reason.unreachable")
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
+		return ErrTimeout
+	case errors.Is(err, layer.ErrTruncated), errors.Is(err, syscall.ECONNRESET):
+		return fault.New("client.reason.closed")
+	}
+	return err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"ftps/pkg/layer"
 )
@@ -142,7 +143,7 @@ func (u *Upload) broken() error {
 // whole ends an upload of which every byte was written.
 func (u *Upload) whole() error {
 	t := u.t
-	endErr := layer.End(t.tc, t.raw, max(endTimeout, t.c.cfg.Timeout))
+	endErr := u.end()
 	clean := <-u.drained == io.EOF
 	if t.ctx.Err() != nil {
 		t.close(true)
@@ -165,6 +166,33 @@ func (u *Upload) whole() error {
 	}
 	// Everything was sent, and 426 or silence is the answer.
 	return fmt.Errorf("%w: %w", ErrUnconfirmed, err)
+}
+
+// end ends the data connection in order. A server that has said its last
+// word and leaves the connection open is not waited for much longer.
+func (u *Upload) end() error {
+	t := u.t
+	ended := make(chan error, 1)
+	go func() { ended <- layer.End(t.tc, t.raw, max(endTimeout, t.c.cfg.Timeout)) }()
+	replies := t.replies
+	var late <-chan time.Time
+	for {
+		select {
+		case err := <-ended:
+			return err
+		case a, open := <-replies:
+			if !t.took(a, open) {
+				replies = nil
+				timer := time.NewTimer(min(endTimeout, t.c.cfg.Timeout))
+				defer timer.Stop()
+				late = timer.C
+			}
+		case <-late:
+			t.close(true)
+			<-ended
+			return layer.ErrNoEnd
+		}
+	}
 }
 
 // Abort ends the upload so that the server cannot take it for whole, and

@@ -17,6 +17,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"sync"
 	"time"
 
@@ -160,7 +162,7 @@ func (e *PartialError) Class() ftpclient.ClassCode { return ftpclient.SomeFailed
 func (t *Transfer) Get(ctx context.Context, remote, local string, o Options) (Result, error) {
 	plan, err := t.PlanGet(ctx, remote, local, o)
 	if err != nil {
-		return Result{}, err
+		return Result{}, told(err)
 	}
 	return t.Run(ctx, plan, o)
 }
@@ -170,7 +172,7 @@ func (t *Transfer) Get(ctx context.Context, remote, local string, o Options) (Re
 func (t *Transfer) Put(ctx context.Context, local, remote string, o Options) (Result, error) {
 	plan, err := t.PlanPut(ctx, local, remote, o)
 	if err != nil {
-		return Result{}, err
+		return Result{}, told(err)
 	}
 	return t.Run(ctx, plan, o)
 }
@@ -190,7 +192,7 @@ func (t *Transfer) Run(ctx context.Context, p *Plan, o Options) (Result, error) 
 	for _, gap := range p.Gaps {
 		t.tell(Gap{Name: gap.Name, Err: gap.Err})
 	}
-	err := r.all(ctx)
+	err := told(r.all(ctx))
 	r.result.Gaps, r.result.Skipped = p.Gaps, len(p.Skipped)
 	r.result.Limit = t.pool.Limit()
 	r.result.Seconds = time.Since(start).Seconds()
@@ -232,6 +234,7 @@ type run struct {
 }
 
 func (r *run) failed(item Item, err error) {
+	err = told(err)
 	r.mu.Lock()
 	r.result.Failed = append(r.result.Failed, Failure{Name: item.Name(), Err: err})
 	r.mu.Unlock()
@@ -251,6 +254,40 @@ func (r *run) done(d Done) {
 	r.t.tell(d)
 }
 
+// told gives an error of the local disk a sentence that a person may read.
+func told(err error) error {
+	var known interface{ Message() (string, []any) }
+	var at *fs.PathError
+	var link *os.LinkError
+	var name string
+	switch {
+	case err == nil, errors.As(err, &known):
+		return err
+	case errors.As(err, &at):
+		name = at.Path
+	case errors.As(err, &link):
+		name = link.New
+	default:
+		return err
+	}
+	name = ftpclient.Printable(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fault.Wrap(err, "client.local.not-found", name)
+	case errors.Is(err, fs.ErrPermission):
+		return fault.Wrap(err, "client.local.permission", name)
+	case errors.Is(err, fs.ErrExist):
+		return fault.Wrap(err, "client.local.exists", name)
+	case ftpclient.Class(err) == ftpclient.NoSpace:
+		return fault.Wrap(err, "client.local.no-space", name)
+	}
+	cause := err
+	if at != nil {
+		cause = at.Err
+	}
+	return fault.Wrap(err, "client.local", name, cause)
+}
+
 // again reports whether a file that failed so may be worth another try.
 func again(err error) bool {
 	for _, target := range []error{
@@ -261,5 +298,6 @@ func again(err error) bool {
 			return true
 		}
 	}
-	return false
+	var reply *ftpclient.ReplyError
+	return errors.As(err, &reply) && (reply.Reply.Code == 421 || reply.Reply.Code == 425 || reply.Reply.Code == 426)
 }

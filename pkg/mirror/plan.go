@@ -53,7 +53,7 @@ func (i Item) Name() string { return i.Remote }
 const (
 	// maxDepth and maxEntries end the scan of a tree that has no end.
 	maxDepth   = 128
-	maxEntries = 10_000_000
+	maxEntries = 4_000_000
 )
 
 func (p *Plan) file(i Item) {
@@ -100,13 +100,16 @@ func (t *Transfer) PlanGet(ctx context.Context, remote, local string, o Options)
 func (p *Plan) scan(ctx context.Context, c *ftpclient.Conn) error {
 	for i := 0; i < len(p.Folders); i++ {
 		folder := p.Folders[i]
-		if strings.Count(folder.Local, "/") >= maxDepth || len(p.Files)+len(p.Folders) > maxEntries {
+		if strings.Count(folder.Local, "/") >= maxDepth {
 			return ErrTooDeep
 		}
 		seen := make(map[string]bool)
 		for e, err := range c.List(ctx, folder.Remote) {
 			if ctx.Err() != nil {
 				return ctx.Err()
+			}
+			if len(p.Files)+len(p.Folders)+len(p.Gaps)+len(p.Skipped) > maxEntries {
+				return ErrTooDeep
 			}
 			if err != nil {
 				if !c.Usable() {

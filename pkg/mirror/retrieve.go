@@ -221,8 +221,10 @@ func (g *getting) fresh(reason error) (*ftpclient.Download, error) {
 // than the file is long is the end of it.
 func (g *getting) copy(d *ftpclient.Download) (moved int64, err error) {
 	buf := make([]byte, bufferSize)
+	m := meter{run: g.run, item: g.item}
+	defer m.flush()
 	for {
-		n, err := fill(d, buf)
+		n, err := fill(&m, d, buf)
 		if n > 0 {
 			if g.item.Size >= 0 && g.part.size+moved+int64(n) > g.item.Size {
 				return moved, ErrSize
@@ -232,7 +234,6 @@ func (g *getting) copy(d *ftpclient.Download) (moved int64, err error) {
 			}
 			g.hash.Write(buf[:n])
 			moved += int64(n)
-			g.run.t.tell(Moved{Item: g.item, N: int64(n)})
 		}
 		if err == io.EOF {
 			return moved, nil
@@ -245,11 +246,40 @@ func (g *getting) copy(d *ftpclient.Download) (moved int64, err error) {
 
 // fill reads until the buffer is full or the stream ends: TLS hands out
 // records, and a write for each would be sixteen times the system calls.
-func fill(r io.Reader, buf []byte) (n int, err error) {
+func fill(m *meter, r io.Reader, buf []byte) (n int, err error) {
 	for n < len(buf) && err == nil {
-		var m int
-		m, err = r.Read(buf[n:])
-		n += m
+		var k int
+		k, err = r.Read(buf[n:])
+		n += k
+		m.add(k)
 	}
 	return n, err
+}
+
+// meter tells of moved bytes often enough for a slow line and seldom enough
+// for a fast one.
+type meter struct {
+	run  *run
+	item Item
+	n    int64
+	last time.Time
+}
+
+const (
+	tellBytes = 256 << 10
+	tellEvery = 100 * time.Millisecond
+)
+
+func (m *meter) add(n int) {
+	m.n += int64(n)
+	if m.n >= tellBytes || time.Since(m.last) >= tellEvery {
+		m.flush()
+	}
+}
+
+func (m *meter) flush() {
+	if m.n > 0 {
+		m.run.t.tell(Moved{Item: m.item, N: m.n})
+	}
+	m.n, m.last = 0, time.Now()
 }

@@ -116,14 +116,12 @@ func TestCutAnywhereAndResumedWithOurOwnServer(t *testing.T) {
 				tr := mirror.New(mirror.Config{Dial: dial, Jobs: 1, NoSync: true, Records: t.TempDir()})
 				defer tr.Close()
 				local, remote := filepath.Join(t.TempDir(), "f"), filepath.Join(home, "f")
-				move := func() error {
+				move := func() (mirror.Result, error) {
 					o := mirror.Options{Resume: true}
 					if in {
-						_, err := tr.Get(within(t), "/f", local, o)
-						return err
+						return tr.Get(within(t), "/f", local, o)
 					}
-					_, err := tr.Put(within(t), local, "/f", o)
-					return err
+					return tr.Put(within(t), local, "/f", o)
 				}
 				source, target := local, remote
 				if in {
@@ -132,7 +130,7 @@ func TestCutAnywhereAndResumedWithOurOwnServer(t *testing.T) {
 				write(t, source, want, longAgo)
 				budget.Store(at)
 				for try := 0; ; try++ {
-					err := move()
+					r, err := move()
 					got, readErr := os.ReadFile(target)
 					if err == nil {
 						if !bytes.Equal(got, want) {
@@ -140,6 +138,9 @@ func TestCutAnywhereAndResumedWithOurOwnServer(t *testing.T) {
 						}
 						if try == 0 && at < size {
 							t.Error("was not cut")
+						}
+						if at >= 500_000 && r.Bytes >= size {
+							t.Error("sent again from the first byte")
 						}
 						return
 					}

@@ -20,6 +20,10 @@ import (
 // resumed. Below it, sending again costs less than the record.
 const recordFrom = 256 << 10
 
+// pieceSize is a piece of an upload: the layers below gather records, and
+// between two pieces a slow line can tell how far it is.
+const pieceSize = 64 << 10
+
 // upload sends one file.
 func (r *run) upload(ctx context.Context, c *ftpclient.Conn, root *os.Root, item Item, resume bool) (Done, error) {
 	start := time.Now()
@@ -129,9 +133,11 @@ func (e *localError) Error() string { return e.err.Error() }
 // copy sends the file from offset on. The source must be as long at the end
 // as it was at the beginning.
 func (p *putting) copy(u *ftpclient.Upload, offset int64) (moved int64, err error) {
-	buf := make([]byte, bufferSize)
+	buf := make([]byte, pieceSize)
+	m := meter{run: p.run, item: p.item}
+	defer m.flush()
 	for {
-		n, err := fill(p.file, buf)
+		n, err := p.file.Read(buf)
 		if n > 0 {
 			if offset+moved+int64(n) > p.item.Size {
 				return moved, &localError{ErrChanged}
@@ -141,7 +147,7 @@ func (p *putting) copy(u *ftpclient.Upload, offset int64) (moved int64, err erro
 			}
 			p.hash.Write(buf[:n])
 			moved += int64(n)
-			p.run.t.tell(Moved{Item: p.item, N: int64(n)})
+			m.add(n)
 		}
 		switch {
 		case err == io.EOF:
