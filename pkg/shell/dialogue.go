@@ -24,6 +24,7 @@ type Dialogue struct {
 	colour  bool
 	verbose bool
 	mute    bool
+	clear   func() // takes away what is being drawn on out, or nil
 	json    io.Writer // where replies go as objects, or nil
 	hushed  int
 	held    []ftp.Reply // final replies that wait for a result to be shown
@@ -70,6 +71,7 @@ func (d *Dialogue) Trace(sent bool, line string) {
 	verb, _, _ := strings.Cut(strings.TrimRight(line, "\r\n"), " ")
 	d.sent = append(d.sent, strings.ToUpper(verb))
 	if d.verbose {
+		d.clean()
 		fmt.Fprintf(d.out, "> %s\n", ftp.Sanitise(strings.TrimRight(line, "\r\n")))
 	}
 }
@@ -113,7 +115,22 @@ func (d *Dialogue) show(r ftp.Reply) {
 			return
 		}
 	}
+	d.clean()
 	_, _ = io.WriteString(d.out, formatReply(r.Code, r.Lines, d.colour))
+}
+
+func (d *Dialogue) clean() {
+	if d.clear != nil {
+		d.clear()
+	}
+}
+
+// drawing says how to take away what is drawn on the same terminal, so that
+// a reply finds an empty line; nil when nothing is drawn any more.
+func (d *Dialogue) drawing(clear func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.clear = clear
 }
 
 // refused shows a refusal that has not been shown yet.

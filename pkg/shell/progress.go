@@ -126,6 +126,7 @@ func (w *watch) begin() {
 		progressbar.OptionSetWriter(w.session.Progress),
 		progressbar.OptionSetTheme(progressbar.ThemeASCII),
 		progressbar.OptionShowBytes(true),
+		progressbar.OptionShowCount(),
 		progressbar.OptionShowTotalBytes(true),
 		progressbar.OptionUseIECUnits(true),
 		progressbar.OptionSetPredictTime(true),
@@ -134,6 +135,8 @@ func (w *watch) begin() {
 		progressbar.OptionUseANSICodes(true),
 		progressbar.OptionClearOnFinish(),
 	)
+	bar := w.bar
+	w.session.Dialogue.drawing(func() { _ = bar.Clear() })
 }
 
 // figures is the room for what stands beside name and bar: " 100% [] (999.9/
@@ -192,6 +195,7 @@ func (w *watch) end(r mirror.Result) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.bar != nil {
+		w.session.Dialogue.drawing(nil)
 		_ = w.bar.Clear()
 		_ = w.bar.Exit()
 		w.bar = nil
