@@ -15,7 +15,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"ftps/pkg/fault"
 	"ftps/pkg/vfs"
@@ -29,20 +28,6 @@ func (w *world) holds(path, content string) {
 }
 
 // leave leaves a part.
-func (w *world) leave(path, content string) {
-	w.Helper()
-	u, err := w.Create(w.Context(), w.name(path), vfs.How{Size: -1})
-	if err != nil {
-		w.Fatal(err)
-	}
-	if _, err := io.WriteString(u, content); err != nil {
-		w.Fatal(err)
-	}
-	if err := u.Abort(); err != nil {
-		w.Fatal(err)
-	}
-}
-
 func TestAFolderThatCannotBeOpenedIsNamed(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "f")
@@ -56,99 +41,6 @@ func TestAFolderThatCannotBeOpenedIsNamed(t *testing.T) {
 			t.Errorf("%s: %v", path, err)
 		}
 	}
-}
-
-func TestAnUploadToALinkReplacesItsTargetAndLeavesTheLink(t *testing.T) {
-	w := newWorld(t)
-	if err := os.Mkdir(filepath.Join(w.home, "d"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	w.plant(filepath.Join(w.home, "d"), "target", "old")
-	w.link("d/target", "link")
-	w.link("link", "chain")
-	for i, name := range []string{"/link", "/chain"} {
-		content := fmt.Sprint("new ", i)
-		if err := w.put(name, content); err != nil {
-			t.Fatal(err)
-		}
-		w.holds("/d/target", content)
-		if info, err := os.Lstat(filepath.Join(w.home, name)); err != nil || info.Mode()&fs.ModeSymlink == 0 {
-			t.Errorf("%s is a link no more: %v, %v", name, info.Mode(), err)
-		}
-	}
-	// A link to what is not there yet begins it, with its part beside it.
-	w.link("d/new", "ahead")
-	w.leave("/ahead", "0123")
-	if n, err := w.Part(t.Context(), w.name("/d/new")); n != 4 || err != nil {
-		t.Errorf("the part: %d, %v", n, err)
-	}
-	if err := w.put("/ahead", "x"); err != nil {
-		t.Fatal(err)
-	}
-	w.holds("/d/new", "x")
-}
-
-func TestAbsoluteLinksThatStayInsideAreFollowed(t *testing.T) {
-	w := newWorld(t)
-	ctx := t.Context()
-	if err := os.Mkdir(filepath.Join(w.home, "d"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	w.plant(filepath.Join(w.home, "d"), "f", "content")
-	w.link(filepath.Join(w.home, "d"), "folder")
-	w.link(filepath.Join(w.home, "folder", "f"), "file")
-	w.link(w.home, "self")
-	for _, path := range []string{"/folder/f", "/file", "/self/self/folder/f"} {
-		w.holds(path, "content")
-		if info, err := w.Stat(ctx, w.name(path)); err != nil || info.Type != vfs.TypeFile || info.Size != 7 {
-			t.Errorf("%s: %+v, %v", path, info, err)
-		}
-	}
-	seen := map[string]vfs.Type{}
-	for info, err := range w.List(ctx, w.name("/self")) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		seen[info.Name] = info.Type
-	}
-	if len(seen) != 4 || seen["folder"] != vfs.TypeDir || seen["file"] != vfs.TypeFile || seen["self"] != vfs.TypeDir {
-		t.Errorf("the listing shows %v", seen)
-	}
-	if err := w.put("/file", "new"); err != nil {
-		t.Fatal(err)
-	}
-	w.holds("/d/f", "new")
-	for _, err := range []error{
-		w.Mkdir(ctx, w.name("/folder/e")),
-		w.Rename(ctx, w.name("/folder/e"), w.name("/self/e")),
-		w.Rmdir(ctx, w.name("/self/e")),
-		w.Chmod(ctx, w.name("/folder/f"), 0o600),
-		w.Chtimes(ctx, w.name("/file"), time.Unix(1, 0)),
-		w.Remove(ctx, w.name("/folder/f")),
-		w.Remove(ctx, w.name("/self")),
-	} {
-		if err != nil {
-			t.Error(err)
-		}
-	}
-	if _, err := os.Stat(w.home); err != nil {
-		t.Error(err)
-	}
-}
-
-func TestAbsoluteLinksWorkWhereTheHomeItselfIsALink(t *testing.T) {
-	w := newWorld(t)
-	alias := filepath.Join(t.TempDir(), "alias")
-	if err := os.Symlink(w.home, alias); err != nil {
-		t.Fatal(err)
-	}
-	w.FS.Close()
-	w.FS = open(t, alias)
-	w.plant(w.home, "f", "content")
-	w.link(filepath.Join(w.home, "f"), "real")
-	w.link(filepath.Join(alias, "f"), "by-alias")
-	w.holds("/real", "content")
-	w.holds("/by-alias", "content")
 }
 
 func TestModesDoNotDependOnTheUmaskOfTheProcess(t *testing.T) {
@@ -256,124 +148,6 @@ func TestTwoNamesOfOneFileShowAsOne(t *testing.T) {
 		t.Errorf("the old name: %v", err)
 	}
 	w.holds("/b", "x")
-}
-
-func TestAccountsThatShareAHomeHavePartsOfTheirOwn(t *testing.T) {
-	alice := newWorld(t)
-	bobs, err := Open(alice.home, Options{Account: "bob", Umask: 0o027})
-	if err != nil {
-		t.Fatal(err)
-	}
-	bob := &world{T: t, FS: bobs, home: alice.home}
-	defer bob.Close()
-
-	alice.leave("/f", "alice's")
-	if _, err := bob.Part(t.Context(), bob.name("/f")); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("bob sees a part: %v", err)
-	}
-	if _, err := bob.Create(t.Context(), bob.name("/f"), vfs.How{Offset: 1, Size: -1}); !errors.Is(err, vfs.ErrOffset) {
-		t.Errorf("bob goes on from a part: %v", err)
-	}
-	bob.leave("/f", "bob's own")
-	for w, want := range map[*world]int64{alice: 7, bob: 9} {
-		if n, err := w.Part(t.Context(), w.name("/f")); n != want || err != nil {
-			t.Errorf("part of %d bytes, %v; want %d", n, err, want)
-		}
-	}
-	if err := bob.put("/f", "whole"); err != nil {
-		t.Fatal(err)
-	}
-	alice.holds("/f", "whole")
-	if err := alice.Remove(t.Context(), alice.name("/f")); err != nil {
-		t.Fatal(err)
-	}
-	if n, err := alice.Part(t.Context(), alice.name("/f")); n != 7 || err != nil {
-		t.Errorf("when the file is gone alice's part has %d bytes, %v", n, err)
-	}
-}
-
-func TestTheLockOnAPartHoldsBetweenTreesOpenedOnOneHome(t *testing.T) {
-	w := newWorld(t)
-	again := &world{T: t, FS: open(t, w.home), home: w.home}
-	defer again.Close()
-	w.leave("/f", "0123")
-	u, err := w.Create(t.Context(), w.name("/f"), vfs.How{Offset: 4, Size: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = again.Create(t.Context(), w.name("/f"), vfs.How{Offset: 4, Size: -1})
-	w.fails(err, vfs.ErrBusy)
-	if err := u.Abort(); err != nil {
-		t.Fatal(err)
-	}
-	u, err = again.Create(t.Context(), w.name("/f"), vfs.How{Offset: 4, Size: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := u.Commit(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	w.holds("/f", "0123")
-}
-
-func TestSweepRemovesTemporariesAndOldPartsThatNobodyUses(t *testing.T) {
-	w := newWorld(t)
-	deep := filepath.Join(w.home, "a/b")
-	if err := os.MkdirAll(deep, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	w.link("../outside", "out")
-	w.plant(w.outside, tempPrefix+"x", "not ours")
-	w.plant(deep, tempName(), "0123456")
-	w.plant(w.home, ".ftps-of-somebody", "x")
-	w.plant(w.home, "whole", "x")
-	w.leave("/a/young", "young")
-	w.leave("/a/old", "old")
-	w.leave("/a/used", "used")
-	long := time.Now().Add(-25 * time.Hour)
-	for _, name := range []string{"old", "used"} {
-		if err := os.Chtimes(filepath.Join(w.home, "a", partName("alice", name)), long, long); err != nil {
-			t.Fatal(err)
-		}
-	}
-	resumed, err := w.Create(t.Context(), w.name("/a/used"), vfs.How{Offset: 4, Size: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.plant(w.home, "replaced", "x")
-	replacing, err := w.Create(t.Context(), w.name("/replaced"), vfs.How{Size: -1})
-	if err != nil {
-		t.Fatal(err)
-	}
-
-	swept, err := Sweep(t.Context(), w.home, 24*time.Hour)
-	if err != nil || swept != (Swept{Temporaries: 1, Parts: 1, Bytes: 10}) {
-		t.Errorf("swept %+v, %v", swept, err)
-	}
-	for name, want := range map[string]int64{"/a/young": 5, "/a/used": 4} {
-		if n, err := w.Part(t.Context(), w.name(name)); n != want || err != nil {
-			t.Errorf("%s has a part of %d bytes, %v", name, n, err)
-		}
-	}
-	for _, u := range []vfs.Upload{resumed, replacing} {
-		if err := u.Commit(t.Context()); err != nil {
-			t.Error(err)
-		}
-	}
-	for _, path := range []string{filepath.Join(w.outside, tempPrefix+"x"), filepath.Join(w.home, ".ftps-of-somebody")} {
-		if _, err := os.Stat(path); err != nil {
-			t.Error(err)
-		}
-	}
-}
-
-func TestAFolderWithAStrangersHiddenFileIsNotEmpty(t *testing.T) {
-	w := newWorld(t)
-	if err := os.Mkdir(filepath.Join(w.home, "d"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	w.plant(filepath.Join(w.home, "d"), ".ftps-of-somebody", "x")
-	w.fails(w.Rmdir(t.Context(), w.name("/d")), vfs.ErrNotEmpty)
 }
 
 // cancelAfter is a context that ends when it was looked at n times.
