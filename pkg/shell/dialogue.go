@@ -24,7 +24,7 @@ type Dialogue struct {
 	colour  bool
 	verbose bool
 	mute    bool
-	clear   func() // takes away what is being drawn on out, or nil
+	clear   func()    // takes away what is being drawn on out, or nil
 	json    io.Writer // where replies go as objects, or nil
 	hushed  int
 	held    []ftp.Reply // final replies that wait for a result to be shown

@@ -62,21 +62,22 @@ func (t *Terminal) Ask(ctx context.Context, question string) (string, error) {
 
 // AskSecret shows a question and reads one line that is not shown.
 func (t *Terminal) AskSecret(ctx context.Context, question string) (string, error) {
+	fd := int(t.in.Fd())
 	// A person who leaves with Ctrl-C must find the echo switched on again.
-	state, err := term.GetState(int(t.in.Fd()))
+	state, err := term.GetState(fd)
 	if err != nil {
 		return "", err
 	}
 	// And off before the question shows: who has the answer ready would see
 	// its first letters.
-	if _, err := readline.MakeRaw(int(t.in.Fd())); err != nil {
+	if _, err := readline.MakeRaw(fd); err != nil {
 		return "", err
 	}
 	answer, err := t.ask(ctx, question, func() (string, error) {
-		secret, err := term.ReadPassword(int(t.in.Fd()))
+		secret, err := term.ReadPassword(fd)
 		return string(secret), err
 	})
-	_ = term.Restore(int(t.in.Fd()), state)
+	_ = term.Restore(fd, state)
 	_, _ = io.WriteString(t.out, "\n")
 	return answer, err
 }
