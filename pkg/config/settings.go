@@ -264,7 +264,7 @@ func parseLang(s *Server, words []string) error {
 	}
 	lang, ok := catalog.ParseLang(words[0])
 	if !ok {
-		return fault.New("config.value.choice", words[0], "en, es")
+		return fault.New("config.value.choice", words[0], fmt.Sprintf("%v, %v", catalog.English, catalog.Spanish))
 	}
 	s.Lang = lang.String()
 	return nil

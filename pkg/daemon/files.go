@@ -121,7 +121,7 @@ func (d *Daemon) sweep(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
-			d.log.Warn("sweep", "folder", dir, "cause", catalog.Explain(d.cfg.Lang, err))
+			d.log.Warn("sweep", "cause", d.cause(fault.Wrap(err, "vfs.sweep.failed", dir, err)))
 		case swept != jail.Swept{}:
 			d.log.Info("sweep", "folder", dir, "temporaries", swept.Temporaries, "parts", swept.Parts, "bytes", swept.Bytes)
 		}
