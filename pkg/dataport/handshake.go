@@ -23,21 +23,23 @@ type candidate struct {
 	wire *wire
 	tc   *tls.Conn
 	gone chan struct{} // closed by drop
+	hint chan struct{} // holds a token when early has grown
 
 	// Of the handshake's goroutine.
 	config *tls.Config // of this connection alone
 
 	// Guarded by ports.mu.
-	number  uint64   // older than every promise with a greater one
-	inside  bool     // counted at its place
-	spoke   bool     // its first byte has come
-	dropped bool     // to be closed
-	refused bool     // to be closed once its command is known
-	nominee *Session // whose ticket it shows; proven when the handshake is over
+	number  uint64     // older than every promise with a greater one
+	inside  bool       // counted at its place
+	spoke   bool       // its first byte has come
+	dropped bool       // to be closed
+	refused bool       // to be closed once its command is known
+	nominee *Session   // whose ticket it shows; proven when the handshake is over
+	early   []*Session // that had another command read after its first byte came
 }
 
 func newCandidate(p *Ports, raw net.Conn, peer netip.AddrPort, where place) *candidate {
-	c := &candidate{ports: p, raw: raw, peer: peer, place: where, gone: make(chan struct{})}
+	c := &candidate{ports: p, raw: raw, peer: peer, place: where, gone: make(chan struct{}), hint: make(chan struct{}, 1)}
 	heard := &ear{Conn: raw, heard: c.hear}
 	c.wire = &wire{layer.Gather(layer.StrictEOF(heard), layer.DefaultGather), c}
 	c.tc = tls.Server(c.wire, p.hello)

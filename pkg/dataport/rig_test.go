@@ -299,7 +299,10 @@ func (c *client) upload(text string) error {
 }
 
 func (c *client) store(pr *Promise, tc *tls.Conn, text string) error {
-	done := take(pr, event.Upload)
+	return c.storing(take(pr, event.Upload), tc, text)
+}
+
+func (c *client) storing(done <-chan result, tc *tls.Conn, text string) error {
 	go func() {
 		tc.Write([]byte(text))
 		tc.CloseWrite()

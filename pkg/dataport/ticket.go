@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ftps/pkg/event"
+	"ftps/pkg/layer"
 )
 
 // This file is what a data connection's handshake looks like: which tickets
@@ -171,51 +172,71 @@ func (p *Ports) meant(c *candidate, owner *Session) *Promise {
 // reset, and the tail of the file is lost. But a client that uses each ticket
 // once, as RFC 8446 §C.4 wants it, cannot upload a second file without one.
 //
-// Clients that complete the handshake before they send the command (curl)
-// are the ones that wait for what the server sends, and read it. So a session
-// is taken to read once a ClientHello has come and its command has not, even
-// after a short time in which a command sent before the ClientHello would
-// have arrived.
+// Clients that begin TLS before they send the command (curl) are the ones that
+// look after both connections at once, and read. So a session is taken to
+// read once its ClientHello was there and its command was not: another
+// command, as curl's TYPE, was read in between, or a short time has passed in
+// which a command sent before the ClientHello would have arrived.
 func (p *Ports) givesTicket(c *candidate, owner *Session) bool {
 	if p.policy.ticketsUp {
 		return true
 	}
 	p.mu.Lock()
 	pr := p.meant(c, owner)
-	if pr == nil {
-		// Refused, or its session logs in just now.
-		p.mu.Unlock()
-		return false
-	}
-	ready, known := pr.ticketNow()
 	p.mu.Unlock()
-	if known {
-		return ready
+	if pr == nil {
+		return false // refused, or its session logs in just now
 	}
-
 	timer := time.NewTimer(p.cfg.hold)
 	defer timer.Stop()
-	select {
-	case <-pr.known:
-	case <-timer.C:
-	case <-c.gone:
+	for late := false; ; {
+		p.mu.Lock()
+		s := pr.session
+		if slices.Contains(c.early, s) || late && !pr.announced {
+			s.reads = !p.policy.noLatch
+		}
+		reads, known, upload := s.reads, pr.announced, pr.direction == event.Upload
+		p.mu.Unlock()
+		switch {
+		case reads:
+			return true
+		case known:
+			return !upload
+		case late:
+			return false
+		}
+		select {
+		case <-pr.known:
+		case <-c.hint:
+		case <-c.gone:
+			late = true
+		case <-timer.C:
+			late = true
+		}
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if ready, known = pr.ticketNow(); !known {
-		pr.session.reads, ready = true, !p.policy.noLatch
-	}
-	return ready
 }
 
-// ticketNow says whether a connection for this promise gets a ticket, as far
-// as that is known before its command.
-func (pr *Promise) ticketNow() (ready, known bool) {
-	switch {
-	case pr.session.reads && !pr.ports.policy.noLatch:
-		return true, true
-	case pr.announced:
-		return pr.direction != event.Upload, true
+// Heard says that a command was read that is no transfer's. Connections whose
+// ClientHello is there already came before their command: see givesTicket.
+func (s *Session) Heard() {
+	p := s.ports
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s.reads || s.promise == nil || s.promise.announced {
+		return
 	}
-	return false, false
+	sp := p.places[s.promise.place]
+	if sp == nil {
+		return
+	}
+	for _, c := range sp.open {
+		if s.promise.number < c.number && !c.refused && !slices.Contains(c.early, s) &&
+			(c.spoke || layer.Queued(c.raw) > 0) {
+			c.early = append(c.early, s)
+			select {
+			case c.hint <- struct{}{}:
+			default:
+			}
+		}
+	}
 }

@@ -210,6 +210,35 @@ func TestAHelloThatOvertakesItsCommandIsNoSignOfReading(t *testing.T) {
 	})
 }
 
+func TestACommandBetweenAHelloAndItsTransferIsASignOfReading(t *testing.T) {
+	inBubble(t, 1, func(c *Config) { c.hold = time.Hour }, func(t *testing.T, r *rig) {
+		c := r.client(alice, "ana", Require, onceCache{tls.NewLRUClientSessionCache(1)})
+		stranger := r.client(alice, "eve", Require, nil)
+		for i := range 3 {
+			pr := c.pasv()
+			raw := r.open(alice, pr.Port())
+			shaken := make(chan *tls.Conn)
+			go func() {
+				tc, err := handshake(raw, c.tls)
+				if err != nil {
+					t.Error(err)
+				}
+				shaken <- tc
+			}()
+			synctest.Wait()
+			stranger.s.Heard() // another's command says nothing
+			synctest.Wait()
+			if i == 0 {
+				c.s.Heard() // TYPE I
+			}
+			got := take(pr, event.Upload)
+			if err := c.storing(got, <-shaken, "file"); err != nil {
+				t.Errorf("upload %d: %v", i, err)
+			}
+		}
+	})
+}
+
 func TestGroupsOfADataHandshake(t *testing.T) {
 	for name, test := range map[string]struct {
 		resume bool

@@ -92,6 +92,7 @@ func (s *session) run(ctx context.Context, r *row, text string) {
 		return
 	}
 	if r.begin == nil {
+		s.data.Heard()
 		if r.verb != "RNTO" && r.timing != urgent {
 			s.once.rename = nil // RFC 959 §4.1.3: RNTO follows RNFR immediately
 		}
