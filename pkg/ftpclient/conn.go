@@ -38,6 +38,8 @@ type Conn struct {
 	dataTLS  *tls.Config
 	greeting ftp.Reply
 
+	guards guards
+
 	// Only the goroutine that holds busy. During a transfer the lines belong
 	// to its reply reader.
 	lines    *ftp.LineReader
@@ -51,6 +53,14 @@ type Conn struct {
 	noEPSV     bool // EPSV is refused, or its ports cannot be reached
 	noEPRT     bool
 	noMLSD     bool
+}
+
+// guards are what keeps data connections honest. Tests replace one at a time
+// to see that the attack it is there against then succeeds.
+type guards struct {
+	strict func(net.Conn) net.Conn
+	end    func(tc *tls.Conn, raw net.Conn, timeout time.Duration) error
+	drain  bool // uploads read what the server sends
 }
 
 // enter takes the connection for one call or one transfer.

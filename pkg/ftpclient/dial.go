@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"net/netip"
-	"strings"
 
 	"ftps/pkg/ftp"
 	"ftps/pkg/layer"
@@ -23,7 +22,7 @@ func Dial(ctx context.Context, cfg Config) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Conn{cfg: cfg, raw: raw, wire: layer.StrictEOF(raw)}
+	c := &Conn{cfg: cfg, raw: raw, wire: layer.StrictEOF(raw), guards: guards{layer.StrictEOF, layer.End, true}}
 	c.newLines()
 	if a, err := netip.ParseAddrPort(raw.RemoteAddr().String()); err == nil {
 		c.remote = a.Addr().Unmap()
@@ -97,74 +96,4 @@ func (c *Conn) greet(ctx context.Context) error {
 	}
 	c.greeting = r
 	return nil
-}
-
-// auth is RFC 4217 §4. A server that has no TLS is not talked to.
-func (c *Conn) auth(ctx context.Context) error {
-	r, err := c.command(ctx, "AUTH", "TLS")
-	if err != nil {
-		return err
-	}
-	if r.Code != 234 {
-		return &TLSError{Err: &ReplyError{Command: "AUTH", Reply: r}}
-	}
-	if c.lines.Buffered() > 0 {
-		// Whoever put bytes behind the 234 wants them taken for what the
-		// server says under TLS.
-		return ErrInjected
-	}
-	return c.secure(ctx)
-}
-
-// protect asks for encrypted data connections (RFC 2228 §3, RFC 4217 §8,
-// §9). Some old servers want the login first; they are asked again after it.
-func (c *Conn) protect(ctx context.Context, loggedIn bool) error {
-	if c.protected {
-		return nil
-	}
-	for _, step := range [][2]string{{"PBSZ", "0"}, {"PROT", "P"}} {
-		r, err := c.command(ctx, step[0], step[1])
-		if err != nil {
-			return err
-		}
-		if (r.Code == 530 || r.Code == 503) && !loggedIn {
-			return nil
-		}
-		if r.Code/100 != 2 {
-			return &TLSError{Err: &ReplyError{Command: step[0], Reply: r}}
-		}
-	}
-	c.protected = true
-	return nil
-}
-
-// askFeatures sends FEAT. RFC 2389 §3: each feature's line begins with a
-// space; a server without the command has none.
-func (c *Conn) askFeatures(ctx context.Context) error {
-	r, err := c.command(ctx, "FEAT", "")
-	if err != nil {
-		return err
-	}
-	c.features = Features{}
-	if r.Code == 211 && len(r.Lines) > 2 {
-		c.features = parseFeatures(r.Lines[1 : len(r.Lines)-1])
-	}
-	return nil
-}
-
-func parseFeatures(lines []string) Features {
-	f := Features{lines: make(map[string]string)}
-	for _, line := range lines {
-		name, param, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if name == "" {
-			continue
-		}
-		name = strings.ToUpper(name)
-		if earlier := f.lines[name]; earlier != "" {
-			// AUTH TLS and AUTH SSL come as two lines.
-			param = earlier + ";" + param
-		}
-		f.lines[name] = param
-	}
-	return f
 }

@@ -60,6 +60,10 @@ func (c *Conn) Store(ctx context.Context, path string, o StoreOptions) (*Upload,
 // end. Left unread, they would turn our close into a reset, and the kernels
 // would throw away the tail of the file.
 func (u *Upload) drain() {
+	if !u.t.c.guards.drain {
+		u.drained <- io.EOF
+		return
+	}
 	_, err := io.CopyN(io.Discard, u.t.tc, 1<<20)
 	u.drained <- err // io.EOF after close_notify
 }
@@ -173,7 +177,7 @@ func (u *Upload) whole() error {
 func (u *Upload) end() error {
 	t := u.t
 	ended := make(chan error, 1)
-	go func() { ended <- layer.End(t.tc, t.raw, max(endTimeout, t.c.cfg.Timeout)) }()
+	go func() { ended <- t.c.guards.end(t.tc, t.raw, max(endTimeout, t.c.cfg.Timeout)) }()
 	replies := t.replies
 	var late <-chan time.Time
 	for {

@@ -2,13 +2,8 @@ package ftpclient
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
-	"errors"
-	"net"
 	"sync"
-
-	"ftps/pkg/layer"
 )
 
 // sessions is the TLS session cache of one control connection. crypto/tls
@@ -79,31 +74,4 @@ func sameKey(control tls.ConnectionState) func(tls.ConnectionState) error {
 		}
 		return nil
 	}
-}
-
-// secure puts TLS on the control connection.
-func (c *Conn) secure(ctx context.Context) error {
-	serverName := c.cfg.ServerName
-	if serverName == "" {
-		serverName, _, _ = net.SplitHostPort(c.cfg.Address)
-	}
-	control, data := tlsConfigs(c.cfg.TLS, serverName)
-	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
-	defer cancel()
-	tc := tls.Client(layer.StrictEOF(c.raw), control)
-	if err := tc.HandshakeContext(ctx); err != nil {
-		return handshakeError(ctx, false, err)
-	}
-	data.VerifyConnection = sameKey(tc.ConnectionState())
-	data.VerifyPeerCertificate = nil
-	c.control, c.wire, c.dataTLS = tc, tc, data
-	c.newLines()
-	return nil
-}
-
-func handshakeError(ctx context.Context, data bool, err error) error {
-	if errors.Is(ctx.Err(), context.Canceled) {
-		return ctx.Err()
-	}
-	return &TLSError{Data: data, Err: err}
 }

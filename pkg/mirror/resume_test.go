@@ -118,6 +118,19 @@ func TestAChangedFileIsNeverSplicedToAnOldPart(t *testing.T) {
 	}
 }
 
+func TestControlWithoutAnOverlapTwoFilesAreSpliced(t *testing.T) {
+	s, tr, _, local := broken(t)
+	other := content(length + 1)[:length]
+	s.Put("/f", other, longAgo)
+	tr.WithoutOverlap()
+	if _, err := tr.Get(within(t), "/f", local, mirror.Options{Resume: true}); err != nil {
+		t.Fatal(err)
+	}
+	if b, _ := os.ReadFile(local); bytes.Equal(b, other) {
+		t.Error("the file is whole: the overlap is not what guards it")
+	}
+}
+
 func TestWithoutResumeAPartIsBegunAgain(t *testing.T) {
 	_, tr, _, local := broken(t)
 	if r, err := tr.Get(within(t), "/f", local, mirror.Options{}); err != nil || r.Bytes != length {

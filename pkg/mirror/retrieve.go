@@ -1,7 +1,6 @@
 package mirror
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -179,7 +178,7 @@ func (g *getting) open() (*ftpclient.Download, error) {
 		d.Close()
 		return nil, g.ctx.Err()
 	}
-	if !bytes.Equal(ours, theirs) {
+	if !g.run.t.same(ours, theirs) {
 		d.Close()
 		if !g.conn.Usable() {
 			return nil, ftpclient.ErrLost

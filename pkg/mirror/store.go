@@ -1,7 +1,6 @@
 package mirror
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -262,7 +261,7 @@ func (p *putting) goOn(n int64) (offset int64, reason, err error) {
 	if _, err := p.file.ReadAt(ours, n-back); err != nil {
 		return 0, nil, err
 	}
-	if (theirErr != nil && !errors.Is(theirErr, ftpclient.ErrUnclean)) || !bytes.Equal(ours, theirs) {
+	if (theirErr != nil && !errors.Is(theirErr, ftpclient.ErrUnclean)) || !p.run.t.same(ours, theirs) {
 		return 0, ErrOverlap, nil
 	}
 	return n, nil, nil

@@ -4,73 +4,9 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
-	"fmt"
-	"io/fs"
 	"strconv"
 	"strings"
-	"time"
-
-	"ftps/pkg/ftp"
 )
-
-// Size returns a file's length in bytes (RFC 3659 §4).
-func (c *Conn) Size(ctx context.Context, path string) (int64, error) {
-	if err := checkPath(path); err != nil {
-		return 0, err
-	}
-	if err := c.enter(); err != nil {
-		return 0, err
-	}
-	defer c.leave()
-	// RFC 3659 §4: the answer depends on TYPE.
-	if err := c.setBinary(ctx); err != nil {
-		return 0, err
-	}
-	r, err := c.expect(ctx, "SIZE", path, 2)
-	if err != nil {
-		return 0, err
-	}
-	n, err := ftp.ParseNumber(strings.TrimSpace(r.Lines[0]))
-	if err != nil {
-		return 0, &ProtocolError{Command: "SIZE", Err: err}
-	}
-	return n, nil
-}
-
-// ModTime returns a file's time in UTC (RFC 3659 §3).
-func (c *Conn) ModTime(ctx context.Context, path string) (time.Time, error) {
-	r, err := c.path(ctx, "MDTM", path, 2)
-	if err != nil {
-		return time.Time{}, err
-	}
-	t, err := ftp.ParseTime(strings.TrimSpace(r.Lines[0]))
-	if err != nil {
-		return time.Time{}, &ProtocolError{Command: "MDTM", Err: err}
-	}
-	return t, nil
-}
-
-// SetModTime sets a file's time with MFMT; errors.ErrUnsupported where the
-// server does not have it.
-func (c *Conn) SetModTime(ctx context.Context, path string, t time.Time) error {
-	if !c.features.Has("MFMT") {
-		return errors.ErrUnsupported
-	}
-	if err := checkPath(path); err != nil {
-		return err
-	}
-	_, err := c.do(ctx, "MFMT", ftp.FormatTime(t)+" "+path, 2)
-	return err
-}
-
-// Chmod sets permission bits with SITE CHMOD.
-func (c *Conn) Chmod(ctx context.Context, path string, mode fs.FileMode) error {
-	if err := checkPath(path); err != nil {
-		return err
-	}
-	_, err := c.do(ctx, "SITE", fmt.Sprintf("CHMOD %03o %s", mode.Perm(), path), 2)
-	return err
-}
 
 // FileHash is the server's hash of a file or of a range of it.
 type FileHash struct {
