@@ -85,6 +85,8 @@ func (c *Conn) listPlain(ctx context.Context, path string) (*listing, error) {
 	if err != nil {
 		return nil, err
 	}
+	// The lines' times are in the server's own zone, which it does not tell:
+	// entries are not Precise, and MDTM of one file would show the offset.
 	now := time.Now()
 	return &listing{d: d, parse: func(line string) (ftp.Entry, error) {
 		return ftp.ParseListLine(line, now)

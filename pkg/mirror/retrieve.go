@@ -219,7 +219,7 @@ func (g *getting) fresh(reason error) (*ftpclient.Download, error) {
 // copy writes what comes to the part and returns how much that was. More
 // than the file is long is the end of it.
 func (g *getting) copy(d *ftpclient.Download) (moved int64, err error) {
-	buf := make([]byte, bufferSize)
+	buf := make([]byte, bufferFor(g.item.Size, bufferSize))
 	m := meter{run: g.run, item: g.item}
 	defer m.flush()
 	for {
@@ -241,6 +241,16 @@ func (g *getting) copy(d *ftpclient.Download) (moved int64, err error) {
 			return moved, err
 		}
 	}
+}
+
+// bufferFor is largest for files that fill it: of thousands of small ones
+// each would have it cleared for nothing. One byte more than the file tells
+// its end without another read.
+func bufferFor(size int64, largest int64) int64 {
+	if size < 0 || size >= largest {
+		return largest
+	}
+	return size + 1
 }
 
 // fill reads until the buffer is full or the stream ends: TLS hands out

@@ -132,7 +132,7 @@ func (e *localError) Error() string { return e.err.Error() }
 // copy sends the file from offset on. The source must be as long at the end
 // as it was at the beginning.
 func (p *putting) copy(u *ftpclient.Upload, offset int64) (moved int64, err error) {
-	buf := make([]byte, pieceSize)
+	buf := make([]byte, bufferFor(p.item.Size, pieceSize))
 	m := meter{run: p.run, item: p.item}
 	defer m.flush()
 	for {
