@@ -182,6 +182,10 @@ func (a *app) newClientWork(o clientOptions, secret string) (*clientWork, error)
 		ColourOut: shell.Coloured(shell.IsTerminal(out), a.getenv),
 		ColourErr: shell.Coloured(shell.IsTerminal(errs), a.getenv),
 		Host:      target.Host,
+		Shell:     a.getenv("SHELL"),
+	}
+	if w.terminal != nil {
+		w.session.In = in
 	}
 	if shell.IsTerminal(errs) {
 		w.session.Progress = errs

@@ -26,6 +26,7 @@ var shellRows = []Row{
 	{Key: "shell.args.quote", EN: "LINE", ES: "LÍNEA"},
 	{Key: "shell.args.status", EN: "", ES: ""},
 	{Key: "shell.args.history", EN: "", ES: ""},
+	{Key: "shell.args.!", EN: "[COMMAND]", ES: "[COMANDO]"},
 	{Key: "shell.args.help", EN: "[COMMAND]", ES: "[COMANDO]"},
 	{Key: "shell.args.quit", EN: "", ES: ""},
 
@@ -47,6 +48,7 @@ var shellRows = []Row{
 	{Key: "shell.help.quote", EN: "send a line to the server as it is", ES: "enviar una línea al servidor tal cual"},
 	{Key: "shell.help.status", EN: "show the connection and the folders", ES: "mostrar la conexión y las carpetas"},
 	{Key: "shell.help.history", EN: "show the lines typed before", ES: "mostrar las líneas escritas antes"},
+	{Key: "shell.help.!", EN: "run a command of this machine, or its shell", ES: "ejecutar un comando de esta máquina, o su intérprete"},
 	{Key: "shell.help.help", EN: "show the commands, or tell about one", ES: "mostrar los comandos o explicar uno"},
 	{Key: "shell.help.quit", EN: "end the session", ES: "terminar la sesión"},
 	{Key: "shell.help.more",
@@ -100,6 +102,10 @@ var shellRows = []Row{
 	{Key: "shell.local.failed", EN: "%s: %s", ES: "%s: %s"},
 
 	// stat and status.
+	{Key: "shell.type.file", EN: "file", ES: "archivo"},
+	{Key: "shell.type.dir", EN: "folder", ES: "carpeta"},
+	{Key: "shell.type.link", EN: "symlink", ES: "enlace"},
+	{Key: "shell.type.other", EN: "other", ES: "otro"},
 	{Key: "shell.stat.name", EN: "name", ES: "nombre"},
 	{Key: "shell.stat.type", EN: "type", ES: "tipo"},
 	{Key: "shell.stat.size", EN: "size", ES: "tamaño"},
@@ -124,6 +130,7 @@ var shellRows = []Row{
 	{Key: "shell.transfer.leftout", EN: "%s: left out: %s", ES: "%s: omitido: %s"},
 	{Key: "shell.transfer.gap", EN: "%s: not seen: %s", ES: "%s: no se pudo ver: %s"},
 	{Key: "shell.transfer.total", EN: "%d files, %s, %s/s", ES: "%d archivos, %s, %s/s"},
+	{Key: "shell.local.command", EN: "the command ended with code %d", ES: "el comando terminó con código %d"},
 	{Key: "shell.interrupted", EN: "interrupted", ES: "interrumpido"},
 	{Key: "shell.lost", EN: "the connection to %s is lost", ES: "se perdió la conexión con %s"},
 	{Key: "shell.history.none", EN: "there is no history outside the interactive shell",

@@ -173,7 +173,7 @@ func runStat(ctx context.Context, s *Session, args arguments, out io.Writer) err
 			writeJSON(out, object(e))
 			continue
 		}
-		rows := [][2]string{{"name", ftp.Sanitise(e.Name)}, {"type", typeName(e)}, {"size", size(e)}, {"modified", local16(e.ModTime)}}
+		rows := [][2]string{{"name", ftp.Sanitise(e.Name)}, {"type", s.text("shell.type." + typeName(e))}, {"size", size(e)}, {"modified", local16(e.ModTime)}}
 		if e.HasMode {
 			rows = append(rows, [2]string{"mode", e.Mode.Perm().String()})
 		}

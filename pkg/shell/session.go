@@ -55,9 +55,11 @@ type Options struct {
 	ColourOut, ColourErr bool
 	JSON                 bool // objects, one a line, on Out
 
-	Host, User string // for status and messages
-	Folder     string // the local folder to begin in; "" is the process's
-	Home       string // what lcd without an operand goes to
+	Host, User string    // for status and messages
+	Folder     string    // the local folder to begin in; "" is the process's
+	Shell      string    // runs what stands behind "!"; "" is /bin/sh
+	In         io.Reader // what such a command reads; nil is nothing
+	Home       string    // what lcd without an operand goes to
 
 	// Progress is the terminal on which transfers draw a bar; without it
 	// they tell a line a file, and nothing when Quiet.
@@ -119,6 +121,9 @@ func (s *Session) Script(ctx context.Context, r io.Reader) error {
 
 // Line runs the commands of one line, as [Session.Script] does.
 func (s *Session) Line(ctx context.Context, line string) error {
+	if rest, ok := escape(line); ok {
+		return s.tell(s.command(ctx, []string{"!", rest}))
+	}
 	commands, err := split(line)
 	if err != nil {
 		return s.tell(&misuse{fault.New("shell.quote.open")})

@@ -531,3 +531,14 @@ func TestAScriptsReadErrorIsTold(t *testing.T) {
 type brokenReader struct{}
 
 func (brokenReader) Read([]byte) (int, error) { return 0, errors.New("broken") }
+
+func TestAnExclamationMarkRunsALocalCommandInTheLocalFolder(t *testing.T) {
+	st := newStage(t)
+	out, errs, err := st.run(t, "!pwd; echo \"a  b\" | tr a-z A-Z\n ! echo again")
+	if err != nil || out != st.local+"\nA  B\nagain\n" {
+		t.Errorf("got %q %q %v", out, errs, err)
+	}
+	if _, errs, err := st.run(t, "!exit 3\nmkdir two"); err == nil || errs != "ftps: the command ended with code 3\n" {
+		t.Errorf("got %q %v", errs, err)
+	}
+}

@@ -87,6 +87,7 @@ func table() []command {
 		{names: []string{"quote"}, min: 1, max: -1, raw: true, run: runQuote},
 		{names: []string{"status"}, run: runStatus},
 		{names: []string{"history"}, run: runHistory},
+		{names: []string{"!"}, max: -1, raw: true, run: runLocal},
 		{names: []string{"help", "ayuda"}, operands: one(commandName), max: 1, run: runHelp},
 		{names: []string{"quit", "salir", "exit", "bye"}, run: runQuit},
 	}

@@ -12,6 +12,8 @@ import (
 
 	"github.com/chzyer/readline"
 	"golang.org/x/term"
+
+	"ftps/pkg/ftp"
 )
 
 // ErrNoAnswer is returned where a question was left with Ctrl-C or Ctrl-D.
@@ -54,6 +56,9 @@ func terminalWidth(f *os.File) int {
 
 // Ask shows a question and reads one line.
 func (t *Terminal) Ask(ctx context.Context, question string) (string, error) {
+	// The editor looks behind an escape character for a colour, also where
+	// the question ends.
+	question = ftp.Sanitise(question)
 	if t.editor != nil {
 		return t.readLine(ctx, question)
 	}

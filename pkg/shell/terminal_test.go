@@ -337,6 +337,18 @@ func TestAQuestionIsAnsweredBeforeAndAfterTheEditorStarts(t *testing.T) {
 	got = asks(terminal.Ask, "yes? ")
 	p.types("sí\r")
 	wants(got, "sí", nil)
+	asks = func(ask func(context.Context, string) (string, error), question string) chan answer {
+		got := make(chan answer, 1)
+		go func() {
+			text, err := ask(ctx, question)
+			got <- answer{text, err}
+		}()
+		p.sees(ftp.Sanitise(question))
+		return got
+	}
+	got = asks(terminal.Ask, "does it end in an escape? \x1b")
+	p.types("no\r")
+	wants(got, "no", nil)
 	got = asks(terminal.AskSecret, "PASS2: ")
 	p.types("secreto\n")
 	wants(got, "secreto", nil)
