@@ -263,11 +263,15 @@ func (d *Daemon) housekeeping(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case now := <-tick.C:
-			for u := range d.backend.verifier.List().All {
-				if u.Expired(now) {
-					d.server.KickAccount(u.Name, d.text("console.reason.expired"))
-				}
-			}
+			d.expire(now)
+		}
+	}
+}
+
+func (d *Daemon) expire(now time.Time) {
+	for u := range d.backend.verifier.List().All {
+		if u.Expired(now) {
+			d.server.KickAccount(u.Name, d.text("console.reason.expired"))
 		}
 	}
 }

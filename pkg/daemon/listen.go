@@ -18,8 +18,8 @@ type listeners struct {
 }
 
 // listen binds every port, or none.
-func listen(cfg *Config) (ls *listeners, err error) {
-	ls = &listeners{}
+func listen(cfg *Config) (_ *listeners, err error) {
+	ls := &listeners{}
 	defer func() {
 		if err != nil {
 			ls.close()

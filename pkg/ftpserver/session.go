@@ -291,6 +291,7 @@ func (s *session) close(cancel context.CancelCauseFunc) {
 	cancel(errControlLost)
 	s.stopTransfer(errControlLost)
 	s.port.drop()
+	who := s.info // the last event tells who it was
 	s.logout()
 	s.data.Close()
 	s.control.lines.stop()
@@ -300,7 +301,7 @@ func (s *session) close(cancel context.CancelCauseFunc) {
 		endPlain(s.control.raw, closeGrace)
 	}
 	s.control.lines.wait()
-	s.emit(event.Disconnected{Session: s.info, Duration: time.Since(s.started), Cause: s.cause})
+	s.emit(event.Disconnected{Session: who, Duration: time.Since(s.started), Cause: s.cause})
 }
 
 // logout lets go of the account. Its tickets stand for nobody from here on.
