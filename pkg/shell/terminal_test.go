@@ -4,10 +4,11 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -76,8 +77,6 @@ func (p *person) types(keys string) {
 		p.t.Fatal(err)
 	}
 }
-
-var escapes = regexp.MustCompile("\x1b\\[[0-9;?]*[A-Za-z]")
 
 // sees waits until text appears after what was seen before.
 func (p *person) sees(text string) {
@@ -417,5 +416,74 @@ func TestALostConnectionEndsTheShell(t *testing.T) {
 		}
 	case <-time.After(10 * time.Second):
 		t.Fatal("the shell stays")
+	}
+}
+
+func TestCtrlCEndsTheCommandAndNotTheSession(t *testing.T) {
+	p := newPerson(t, 80)
+	cmd := exec.Command(os.Args[0])
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = p.slave, p.slave, p.slave
+	cmd.Env = append(os.Environ(), "TERM=dumb", childVariable+"=stuck")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+
+	p.prompted()
+	p.types("ls\r") // the server does not answer
+	p.sees("ls\r\n")
+	p.types("\x03")
+	p.sees("ftps: interrupted")
+	p.prompted()
+	p.types("pwd\r")
+	p.sees("/\r\n")
+	p.prompted()
+	p.leaves(ended)
+}
+
+func TestCtrlZStopsTheJobAndItGoesOnWhereItWas(t *testing.T) {
+	bash, err := exec.LookPath("bash")
+	if err != nil {
+		t.Skip("job control needs bash")
+	}
+	p := newPerson(t, 80)
+	cmd := exec.Command(bash, "--norc", "--noprofile", "-i")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = p.slave, p.slave, p.slave
+	cmd.Env = append(os.Environ(), "PS1=$ ", "TERM=dumb", "HISTFILE=", childVariable+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	t.Cleanup(func() { _ = cmd.Process.Kill() })
+
+	p.sees("$ ")
+	p.types("'" + os.Args[0] + "'\n")
+	p.prompted()
+	p.types("pw")
+	p.sees("ftp> pw")
+	p.types("\x1a")
+	p.sees("Stopped")
+	p.sees("$ ")
+	p.types("echo $((40+2))\n") // the terminal is bash's again, and cooked
+	p.sees("\n42")
+	p.sees("$ ")
+	p.types("fg\n")
+	p.sees("ftp> pw")
+	p.types("d\r")
+	p.sees("/\r\n")
+	p.prompted()
+	p.types("salir\r")
+	p.sees("221 - ")
+	p.sees("$ ")
+	p.types("exit\n")
+	select {
+	case <-ended:
+	case <-time.After(10 * time.Second):
+		t.Fatalf("bash did not end; seen %q", p.screen())
 	}
 }
