@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os"
 	"sync/atomic"
 	"time"
 
@@ -389,10 +388,4 @@ func (s *session) snapshot() Snapshot {
 		}
 	}
 	return snap
-}
-
-// lost reports whether err means no more than that the client went away.
-func lost(err error) bool {
-	return errors.Is(err, io.EOF) || errors.Is(err, layer.ErrTruncated) ||
-		errors.Is(err, net.ErrClosed) || errors.Is(err, os.ErrDeadlineExceeded)
 }

@@ -192,7 +192,7 @@ func (t *Transfer) Run(ctx context.Context, p *Plan, o Options) (Result, error) 
 		t.tell(Skipped{Name: skip.Name, Reason: skip.Err})
 	}
 	for _, gap := range p.Gaps {
-		t.tell(Gap{Name: gap.Name, Err: gap.Err})
+		t.tell(Gap(gap))
 	}
 	err := told(r.all(ctx))
 	r.result.Gaps, r.result.Skipped = p.Gaps, len(p.Skipped)

@@ -34,7 +34,7 @@ func TestMakeWritesAPairThatServesThisHost(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if years := leaf.NotAfter.Sub(time.Now()).Hours() / 24 / 365; years < 9.9 || leaf.NotBefore.After(time.Now()) {
+	if years := time.Until(leaf.NotAfter).Hours() / 24 / 365; years < 9.9 || leaf.NotBefore.After(time.Now()) {
 		t.Errorf("valid from %v to %v", leaf.NotBefore, leaf.NotAfter)
 	}
 	if leaf.SerialNumber.BitLen() < 64 {
