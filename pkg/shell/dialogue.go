@@ -188,6 +188,7 @@ func (d *Dialogue) begin(objects io.Writer) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.shown, d.json = ftp.Reply{}, objects
+	d.sent = nil // nothing is awaited; servers differ in how they answer ABOR
 }
 
 // replyText joins a reply's lines, without the dash that our own server puts

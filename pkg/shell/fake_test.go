@@ -115,6 +115,7 @@ func (f *server) List(ctx context.Context, folder string) iter.Seq2[ftp.Entry, e
 	return func(yield func(ftp.Entry, error) bool) {
 		f.listed++
 		if f.block != nil {
+			_ = f.say("MLSD "+folder, 150, "- Preparado para recibir datos")
 			select {
 			case <-f.block:
 			case <-ctx.Done():

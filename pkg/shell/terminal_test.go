@@ -433,8 +433,8 @@ func TestCtrlCEndsTheCommandAndNotTheSession(t *testing.T) {
 	t.Cleanup(func() { _ = cmd.Process.Kill() })
 
 	p.prompted()
-	p.types("ls\r") // the server does not answer
-	p.sees("ls\r\n")
+	p.types("ls\r")
+	p.sees("150 - ") // and then the server says no more
 	p.types("\x03")
 	p.sees("ftps: interrupted")
 	p.prompted()
