@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -208,7 +209,11 @@ func (a *app) announce(server *daemon.Daemon, set *config.Server, d *demo) {
 		line("cli.server.implicit", implicit)
 	}
 	ports := server.DataPorts()
-	line("cli.server.data", ports[0], ports[len(ports)-1])
+	span := strconv.Itoa(ports[0])
+	if len(ports) > 1 {
+		span += "-" + strconv.Itoa(ports[len(ports)-1])
+	}
+	line("cli.server.data", span)
 	line("cli.server.pin", server.Pin())
 	if d.on {
 		line("cli.demo.account", d.user, d.password, d.root())

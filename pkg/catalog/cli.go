@@ -24,7 +24,7 @@ var cliRows = []Row{
 		ES: "Servir archivos por FTP con TLS en todas las conexiones. No hay modo de apagar TLS.\n\nLas cuentas se crean con \"ftps useradd\". Cada opción es también una clave de\nftps.yaml (control_port) y una variable de entorno (FTPS_CONTROL_PORT); ganan las\nopciones, luego el entorno, luego el archivo. \"ftps config example\" escribe uno\npara empezar."},
 	{Key: "cli.server.listens", EN: "Listening on %v (AUTH TLS)", ES: "Escuchando en %v (AUTH TLS)"},
 	{Key: "cli.server.implicit", EN: "Listening on %v (implicit TLS)", ES: "Escuchando en %v (TLS implícito)"},
-	{Key: "cli.server.data", EN: "Data ports: %d-%d", ES: "Puertos de datos: %d-%d"},
+	{Key: "cli.server.data", EN: "Data ports: %s", ES: "Puertos de datos: %s"},
 	{Key: "cli.server.pin", EN: "Pin of the certificate: %v", ES: "Pin del certificado: %v"},
 	{Key: "cli.server.connect", EN: "To connect, paste:", ES: "Para conectarse, pegue:"},
 	{Key: "cli.server.noaccounts", EN: "There are no accounts yet. Add one with:\n    %s useradd NAME%s",
