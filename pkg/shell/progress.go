@@ -29,6 +29,7 @@ type watch struct {
 	moved map[int]int64 // by item under way: what is there of it
 	whole int64         // of the items that are done
 	ended int           // how many those are
+	drawn time.Time     // when Moved last moved the bar
 }
 
 func (s *Session) watch(out io.Writer) *watch {
@@ -55,8 +56,11 @@ func (w *watch) tell(e mirror.Event) {
 		w.draw()
 	case mirror.Moved:
 		w.moved[e.Item.ID] += e.N
-		w.name = e.Item.Local
-		w.draw()
+		// These come by the thousand.
+		if now := time.Now(); now.Sub(w.drawn) > 50*time.Millisecond {
+			w.drawn, w.name = now, e.Item.Local
+			w.draw()
+		}
 	case mirror.Restarted:
 		w.moved[e.Item.ID] = 0
 		w.line("shell.transfer.restarted", ftp.Sanitise(e.Item.Local), explainLine(w.session, e.Reason))

@@ -15,6 +15,8 @@ import (
 	"github.com/creack/pty"
 
 	"ftps/pkg/ftp"
+	"ftps/pkg/ftpclient"
+	"ftps/pkg/mirror"
 )
 
 // person sits at the far side of a pseudo-terminal.
@@ -416,6 +418,52 @@ func TestALostConnectionEndsTheShell(t *testing.T) {
 		}
 	case <-time.After(10 * time.Second):
 		t.Fatal("the shell stays")
+	}
+}
+
+func TestTheBarNamesTheFileAndStaysOnItsLine(t *testing.T) {
+	for _, c := range []struct {
+		what  string
+		width uint16
+		size  int64
+		name  string
+		sees  string
+	}{
+		{"a file", 80, 1 << 20, "notes.txt", "notes.txt   0% ["},
+		{"a size that nobody knows", 80, -1, "notes.txt", "notes.txt"},
+		{"an empty file", 80, 0, "empty", "empty"},
+		{"a name wider than the window", 40, 1 << 20, strings.Repeat("名", 60), "…"},
+		{"a name that steers terminals", 80, 1 << 20, "a\x1b[2Jb", `a\x1b[2Jb`},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			p := newPerson(t, c.width)
+			st := newStage(t, func(o *Options) {
+				o.Out, o.Err, o.Progress = p.slave, p.slave, p.slave
+				o.Dialogue = NewDialogue(p.slave, false, false)
+			})
+			item := mirror.Item{Remote: "/" + c.name, Local: c.name, Size: c.size}
+			plan := &mirror.Plan{Tree: true, Files: []mirror.Item{item, item}, Bytes: max(c.size, 0)}
+			st.mover.play = []mirror.Event{
+				mirror.Planned{Plan: plan}, mirror.Started{Item: item},
+				mirror.Moved{Item: item, N: c.size / 2}, mirror.Moved{Item: item, N: c.size},
+				mirror.Failed{Item: item, Err: ftpclient.ErrTruncated},
+				mirror.Done{Item: item, Bytes: max(c.size, 0), Moved: c.size},
+			}
+			plan.Tree = c.sees != "notes.txt   0% ["
+			if err := st.Command(t.Context(), []string{"get", c.name}); err != nil {
+				t.Error(err)
+			}
+			p.sees(c.sees)
+			if strings.Contains(p.screen(), "\x1b[2J") {
+				t.Error("a name cleared the screen")
+			}
+			for _, frame := range strings.FieldsFunc(p.screen(), func(r rune) bool { return r == '\r' || r == '\n' }) {
+				bar := strings.Contains(frame, "%")
+				if w := columns(strings.NewReplacer("\x1b[0K", "", "\x1b[2K", "").Replace(frame)); bar && w > int(c.width) {
+					t.Errorf("the bar takes %d of %d columns: %q", w, c.width, frame)
+				}
+			}
+		})
 	}
 }
 
