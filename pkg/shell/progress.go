@@ -134,6 +134,9 @@ func (w *watch) begin() {
 		progressbar.OptionShowTotalBytes(true),
 		progressbar.OptionUseIECUnits(true),
 		progressbar.OptionSetPredictTime(true),
+		// Where the size is unknown it would draw from a goroutine of its own,
+		// also when all is over and the prompt is back.
+		progressbar.OptionSetSpinnerChangeInterval(0),
 		progressbar.OptionThrottle(100*time.Millisecond),
 		progressbar.OptionSetWidth(w.barWidth()),
 		progressbar.OptionUseANSICodes(true),
