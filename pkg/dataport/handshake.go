@@ -2,6 +2,7 @@ package dataport
 
 import (
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/netip"
 	"slices"
@@ -33,6 +34,7 @@ type candidate struct {
 	inside  bool       // counted at its place
 	spoke   bool       // its first byte has come
 	dropped bool       // to be closed
+	noted   bool       // known for what came of it, see stray
 	refused bool       // to be closed once its command is known
 	nominee *Session   // whose ticket it shows; proven when the handshake is over
 	early   []*Session // that had another command read after its first byte came
@@ -133,6 +135,8 @@ func (p *Ports) examine(c *candidate) {
 // died ends a connection whose handshake failed.
 func (p *Ports) died(c *candidate, err error) {
 	p.mu.Lock()
+	// A client whose command was refused closes what it has opened for it.
+	quiet := c.dropped || !c.spoke && errors.Is(err, layer.ErrTruncated)
 	dropped := c.dropped
 	var info event.Session
 	if !dropped {
@@ -148,7 +152,7 @@ func (p *Ports) died(c *candidate, err error) {
 	// An alert may still be collected.
 	c.raw.SetWriteDeadline(time.Now().Add(moment))
 	c.wire.Close()
-	if !dropped {
+	if !quiet {
 		p.cfg.Sink.Handle(event.HandshakeFailed{Session: info, Data: true, Err: err})
 	}
 }

@@ -35,6 +35,7 @@ type Promise struct {
 	refused   error      // a connection was refused, and why
 	died      error      // a connection did not get through its handshake
 	unreached bool       // in active mode, nobody answered
+	came      bool       // its connection has come, whatever became of it
 	why       error      // it is over, and why
 }
 
@@ -175,13 +176,15 @@ func (pr *Promise) poke() {
 	}
 }
 
-// end ends a promise without a transfer: what waits for it is closed, and
-// its place is under quarantine, for its connection may still be on its way.
+// end ends a promise without a transfer: what waits for it is closed. If
+// nothing does, its place is under quarantine, for its connection may still be
+// on its way.
 func (p *Ports) end(pr *Promise, why error) {
 	if pr.phase == over {
 		return
 	}
 	pr.why = why
+	p.alone(pr)
 	if pr.conn != nil {
 		p.later(pr.conn.Abort)
 		pr.conn = nil
@@ -191,7 +194,7 @@ func (p *Ports) end(pr *Promise, why error) {
 		pr.candidate.drop()
 	}
 	if !pr.dial.IsValid() {
-		p.shadow(pr.place, pr.session)
+		p.shadow(pr)
 		p.abandon(pr.place)
 	}
 	p.grant()

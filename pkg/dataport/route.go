@@ -25,12 +25,16 @@ type spot struct {
 	open    []*candidate // connections whose fate is open, oldest first
 	shadows []shadow     // of promises that ended unused
 	timed   bool         // a timer will look after the shadows
+	strays  int          // connections that came for nobody knows which promise
 }
 
-// shadow is the care that a promise leaves behind which ended unused: its
-// connection may still come, and must not take another session's promise.
+// shadow is the care that a promise leaves behind which ended before its
+// connection came: that may still come, and must not take another session's
+// promise.
 type shadow struct {
 	session *Session
+	account string
+	number  uint64 // the promise's
 	until   time.Time
 }
 
@@ -57,12 +61,63 @@ func (p *Ports) tidy(where place) {
 	}
 }
 
-// shadow puts a place under quarantine.
-func (p *Ports) shadow(where place, s *Session) {
-	sp := p.at(where)
-	sp.shadows = slices.DeleteFunc(sp.shadows, func(old shadow) bool { return old.session == s })
-	sp.shadows = append(sp.shadows, shadow{s, time.Now().Add(p.cfg.Quarantine)})
-	p.lift(where, sp)
+// shadow puts a place under quarantine after a promise, unless that one's
+// connection has come.
+func (p *Ports) shadow(pr *Promise) {
+	sp := p.at(pr.place)
+	switch {
+	case pr.came:
+	case sp.strays > 0:
+		sp.strays-- // one of them was it
+	default:
+		sp.shadows = slices.DeleteFunc(sp.shadows, func(old shadow) bool { return old.session == pr.session })
+		sp.shadows = append(sp.shadows, shadow{pr.session, pr.account, pr.number, time.Now().Add(p.cfg.Quarantine)})
+		p.lift(pr.place, sp)
+	}
+}
+
+// stray notes that a connection comes to nothing. Each client opens one for
+// a promise; so this is the one that a promise waits for, or the one that a
+// quarantine is about, which is then over. Without this, clients that share
+// their tickets would shut each other out of a single port: each refusal
+// would begin another quarantine.
+func (p *Ports) stray(c *candidate) {
+	sp := p.places[c.place]
+	if c.noted || c.only != nil || sp == nil {
+		return
+	}
+	c.noted = true
+	account := ""
+	if c.nominee != nil {
+		account = c.nominee.account
+	}
+	i := slices.IndexFunc(sp.shadows, func(s shadow) bool {
+		return c.nominee != nil && s.session == c.nominee && s.number < c.number
+	})
+	suitors := p.suitors(c)
+	if i < 0 && account != "" {
+		for _, pr := range suitors {
+			if pr.account == account && !pr.came {
+				pr.came = true
+				return
+			}
+		}
+	}
+	if i < 0 {
+		i = slices.IndexFunc(sp.shadows, func(s shadow) bool {
+			return (account == "" || s.account == account) && s.number < c.number
+		})
+	}
+	switch {
+	case i >= 0:
+		sp.shadows = slices.Delete(sp.shadows, i, i+1)
+		p.grant()
+	case account != "":
+	case len(suitors) == 1:
+		suitors[0].came = true
+	case sp.strays < len(suitors):
+		sp.strays++
+	}
 }
 
 // lift sees to it that a place's quarantine is over in time.
@@ -140,6 +195,7 @@ func (p *Ports) exit(c *candidate) {
 	if !c.inside {
 		return
 	}
+	p.stray(c)
 	c.inside = false
 	p.candidates--
 	sp := p.places[c.place]
@@ -185,7 +241,20 @@ func (p *Ports) abandon(where place) {
 	}
 	for _, c := range sp.open {
 		if !c.refused && len(p.suitors(c)) == 0 {
+			c.noted = true
 			c.drop()
+		}
+	}
+}
+
+// alone marks a promise that is about to end as served by the connections
+// that are there for it and for no other.
+func (p *Ports) alone(pr *Promise) {
+	if sp := p.places[pr.place]; sp != nil {
+		for _, c := range sp.open {
+			if s := p.suitors(c); !c.refused && !c.noted && len(s) == 1 && s[0] == pr {
+				c.noted, pr.came = true, true
+			}
 		}
 	}
 }
@@ -282,6 +351,7 @@ func (p *Ports) bind(c *candidate, pr *Promise, how string, conn *Conn) {
 		c.nominee.shares = true
 	}
 	p.leave(pr)
+	c.noted, pr.came = true, true
 	pr.phase, pr.conn, pr.candidate = bound, conn, nil
 	p.exit(c)
 	pr.poke()
@@ -293,6 +363,7 @@ func (p *Ports) bind(c *candidate, pr *Promise, how string, conn *Conn) {
 // refuse notes on every promise that a connection may have been for that it
 // was refused, and returns them.
 func (p *Ports) refuse(c *candidate, cause error) []*Promise {
+	p.stray(c)
 	c.refused = true
 	suitors := p.suitors(c)
 	for _, pr := range suitors {

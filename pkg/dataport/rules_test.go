@@ -230,6 +230,41 @@ func TestSessionsThatShareACacheMayShowEachOthersTickets(t *testing.T) {
 	})
 }
 
+// Clients such as rclone open the connection, send the command, and close it
+// where that was refused. On a single port this must not begin a quarantine,
+// which would refuse the tickets that its sessions share, and so on.
+func TestRefusedCommandsDoNotShutOutSessionsThatShareTickets(t *testing.T) {
+	inBubble(t, 1, nil, func(t *testing.T, r *rig) {
+		begin := time.Now()
+		done := make(chan error)
+		for _, account := range []string{"ana", "ben"} {
+			cache := tls.NewLRUClientSessionCache(1)
+			for range 4 {
+				c := r.client(alice, account, Require, cache)
+				go func() {
+					for range 20 {
+						pr := c.pasv()
+						r.open(alice, pr.Port()).Close() // LIST of a missing folder
+						if err := c.download("down"); err != nil {
+							done <- err
+							return
+						}
+					}
+					done <- nil
+				}()
+			}
+		}
+		for range 8 {
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
+		}
+		if d := time.Since(begin); d > time.Minute {
+			t.Errorf("it took %v", d)
+		}
+	})
+}
+
 func TestPreferTakesAConnectionWithoutATicketUntilOneResumed(t *testing.T) {
 	inBubble(t, 1, nil, func(t *testing.T, r *rig) {
 		c := r.client(alice, "ana", Prefer, nil)

@@ -1,0 +1,6 @@
+//go:build race
+
+package layer
+
+// raced: the race detector has sync.Pool drop buffers at random.
+const raced = true
