@@ -78,7 +78,7 @@ type Row struct {
 // tables are the rows by room; one file each.
 var tables = [][]Row{
 	replyRows, vfsRows, usersRows, pkiRows, dataRows,
-	clientRows, shellRows, consoleRows, configRows, cliRows,
+	clientRows, shellRows, consoleRows, configRows, cliRows, systemRows,
 }
 
 var byKey = index()
@@ -148,11 +148,11 @@ type message interface {
 // Explain returns what to tell a person about err. The outermost error that
 // carries a key decides; its cause is added when that carries no key of its
 // own and the row has no place for it. An error without a key is shown as it
-// is.
+// is, but for what the operating system says.
 func Explain(lang Lang, err error) string {
 	var m message
 	if !errors.As(err, &m) {
-		return err.Error()
+		return bare(lang, err)
 	}
 	key, args := m.Message()
 	if _, ok := byKey[key]; !ok {
