@@ -118,7 +118,11 @@ func (t *transfer) perform(ctx context.Context, stall time.Duration) error {
 	}
 	bound := conn.Bound()
 	t.bound.Store(&bound)
+	// What ends the transfer early ends the connection too, until the last
+	// word: a client that reads its last bytes one by one must not hold up who
+	// wants it gone.
 	stop := context.AfterFunc(ctx, conn.Abort)
+	defer stop()
 	f := t.mode.frame(layer.Rate(ctx, layer.Stall(conn, stall), t.up, t.down))
 	err := t.carry(ctx, f)
 	if err == nil && t.direction != event.Upload {
@@ -127,7 +131,7 @@ func (t *transfer) perform(ctx context.Context, stall time.Duration) error {
 	if err == nil && t.mode.stays {
 		err = blameIf(errData, conn.Flush())
 	}
-	if !stop() && err == nil {
+	if err == nil && t.mode.stays && !stop() {
 		err = context.Cause(ctx)
 	}
 	if err != nil {
