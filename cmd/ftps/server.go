@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -14,6 +15,9 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -284,7 +288,36 @@ func logHandler(format string, terminal bool, w io.Writer) slog.Handler {
 	if format == "text" || format == "" && terminal {
 		return slog.NewTextHandler(w, nil)
 	}
-	return slog.NewJSONHandler(w, nil)
+	return slog.NewJSONHandler(escaping{w}, nil)
+}
+
+// escaping completes what JSON leaves out: a C1 control, or a mark that turns
+// the direction of a line, comes from a client's name and acts on the terminal
+// of who reads the log. Only strings can hold one, so its escape is the same
+// JSON.
+type escaping struct{ io.Writer }
+
+func (e escaping) Write(line []byte) (int, error) {
+	hidden := func(r rune) bool { return r > '~' && !unicode.IsPrint(r) }
+	if bytes.IndexFunc(line, hidden) < 0 {
+		return e.Writer.Write(line)
+	}
+	var safe []byte
+	for _, r := range string(line) {
+		switch {
+		case !hidden(r):
+			safe = utf8.AppendRune(safe, r)
+		case r > 0xffff:
+			high, low := utf16.EncodeRune(r)
+			safe = fmt.Appendf(safe, `\u%04x\u%04x`, high, low)
+		default:
+			safe = fmt.Appendf(safe, `\u%04x`, r)
+		}
+	}
+	if _, err := e.Writer.Write(safe); err != nil {
+		return 0, err
+	}
+	return len(line), nil
 }
 
 func isTerminal(stream any) bool {
