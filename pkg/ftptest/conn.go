@@ -45,6 +45,12 @@ func Connect(t testing.TB, server netip.AddrPort, config *tls.Config) *Conn {
 	return connect(t, server, "", config)
 }
 
+// ConnectFrom is Connect from a local address, such as 127.0.0.2.
+func ConnectFrom(t testing.TB, local string, server netip.AddrPort, config *tls.Config) *Conn {
+	t.Helper()
+	return connect(t, server, local, config)
+}
+
 func connect(t testing.TB, server netip.AddrPort, local string, config *tls.Config) *Conn {
 	t.Helper()
 	config.ClientSessionCache = tls.NewLRUClientSessionCache(8)
