@@ -53,6 +53,14 @@ type Conn struct {
 	noEPSV     bool // EPSV is refused, or its ports cannot be reached
 	noEPRT     bool
 	noMLSD     bool
+	mode       byte   // as MODE was told; 0 for stream
+	hashing    string // the algorithm that HASH uses, once known
+	noSetTime  bool   // MDTM only tells times here
+	named      bool   // CSID was asked
+	name       string // what it said
+
+	// Whoever takes it out owns it.
+	kept atomic.Pointer[kept] // the data connection that MODE B left open
 }
 
 // guards are what keeps data connections honest. Tests replace one at a time
@@ -85,6 +93,7 @@ func (c *Conn) Close() error {
 	if c.closed.Swap(true) {
 		return nil
 	}
+	c.dropKept()
 	return c.raw.Close()
 }
 

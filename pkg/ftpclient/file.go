@@ -71,15 +71,23 @@ func (c *Conn) ModTime(ctx context.Context, path string) (time.Time, error) {
 	return t, nil
 }
 
-// SetModTime sets a file's time with MFMT; errors.ErrUnsupported where the
-// server does not have it.
+// SetModTime sets a file's time with MFMT, or with the MDTM of servers from
+// before it; errors.ErrUnsupported where the server has neither.
 func (c *Conn) SetModTime(ctx context.Context, path string, t time.Time) error {
+	verb := "MFMT"
 	if !c.features.Has("MFMT") {
+		verb = "MDTM" // which elsewhere looks for a file of that odd name
+	}
+	if !c.features.Has(verb) || c.noSetTime {
 		return errors.ErrUnsupported
 	}
 	if err := checkPath(path); err != nil {
 		return err
 	}
-	_, err := c.do(ctx, "MFMT", ftp.FormatTime(t)+" "+path, 2)
+	_, err := c.do(ctx, verb, ftp.FormatTime(t.UTC().Truncate(time.Second))+" "+path, 2)
+	var reply *ReplyError
+	if verb == "MDTM" && errors.As(err, &reply) {
+		c.noSetTime = true
+	}
 	return err
 }

@@ -34,13 +34,7 @@ func (c *Conn) List(ctx context.Context, path string) iter.Seq2[ftp.Entry, error
 			yield(ftp.Entry{}, err)
 			return
 		}
-		err = l.each(yield)
-		if closeErr := l.d.Close(); err == nil {
-			err = closeErr
-		}
-		if err != nil && err != errStopped {
-			yield(ftp.Entry{}, err)
-		}
+		l.run(yield)
 	}
 }
 
@@ -49,7 +43,7 @@ var errStopped = errors.New("stopped")
 
 // listing is one listing being read.
 type listing struct {
-	d     *Download
+	d     io.ReadCloser // its end is the verdict
 	parse func(line string) (ftp.Entry, error)
 }
 
@@ -111,7 +105,7 @@ func (c *Conn) listInside(ctx context.Context, path string) (*listing, error) {
 			}
 			return nil, err
 		}
-		l.d.t.after = func() { c.expect(context.WithoutCancel(ctx), "CWD", back, 2) }
+		l.d.(*Download).t.after = func() { c.expect(context.WithoutCancel(ctx), "CWD", back, 2) }
 		return l, nil
 	}()
 	if err != nil {
@@ -146,6 +140,17 @@ func (c *Conn) askFacts(ctx context.Context) error {
 	}
 	_, err := c.command(ctx, "OPTS", "MLST "+facts)
 	return err
+}
+
+// run yields the entries, and at the end the verdict where it is not good.
+func (l *listing) run(yield func(ftp.Entry, error) bool) {
+	err := l.each(yield)
+	if closeErr := l.d.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil && err != errStopped {
+		yield(ftp.Entry{}, err)
+	}
 }
 
 // each yields the entries up to the end of the listing.

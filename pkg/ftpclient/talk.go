@@ -22,6 +22,7 @@ func (c *Conn) Quit(ctx context.Context) error {
 	_, err := c.expect(ctx, "QUIT", "", 2)
 	if c.Usable() {
 		c.closed.Store(true)
+		c.dropKept()
 		c.control.Close() // with close_notify
 	}
 	return err

@@ -69,6 +69,9 @@ func (c *Conn) open(ctx context.Context, k transferKind) (*transfer, error) {
 	if err := c.setBinary(ctx); err != nil {
 		return nil, err
 	}
+	if err := c.setMode(ctx, 'S'); err != nil {
+		return nil, err
+	}
 	data, err := c.prepare(ctx)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,58 @@
+package ftpclient
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+
+	"ftps/pkg/layer"
+)
+
+// kept is a data connection that outlives a file: under MODE B (RFC 959
+// §3.4.2) the blocks say where a file ends, so that the connection's own end
+// need not.
+type kept struct {
+	tcp    net.Conn
+	gather *layer.Gathering // beneath TLS
+	tc     *tls.Conn
+}
+
+// secureKept puts TLS on a data connection that is to stay.
+func (c *Conn) secureKept(ctx context.Context, tcp net.Conn) (*kept, error) {
+	k := &kept{tcp: tcp, gather: layer.Gather(c.guards.strict(tcp), layer.DefaultGather)}
+	k.tc = tls.Client(k.gather, c.dataTLS)
+	err := k.tc.HandshakeContext(ctx)
+	if err == nil {
+		err = k.gather.Flush()
+	}
+	if err != nil {
+		tcp.Close()
+		if ctx.Err() != nil {
+			err = ErrTimeout
+		}
+		return nil, &TLSError{Data: true, Err: err}
+	}
+	return k, nil
+}
+
+// dropKept closes the data connection that was left open, if there is one.
+// No file is under way on it.
+func (c *Conn) dropKept() {
+	if k := c.kept.Swap(nil); k != nil {
+		k.tc.Close()
+	}
+}
+
+// setMode sends MODE where another one is in force. The server ends the data
+// connection with it, and so does this side.
+func (c *Conn) setMode(ctx context.Context, letter byte) error {
+	if c.mode == letter || c.mode == 0 && letter == 'S' {
+		return nil // RFC 959 §5.1: stream is the default
+	}
+	c.dropKept()
+	if _, err := c.expect(ctx, "MODE", string(letter), 2); err != nil {
+		return err
+	}
+	c.mode = letter
+	return nil
+}

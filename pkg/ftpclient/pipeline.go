@@ -1,0 +1,572 @@
+package ftpclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net"
+	"strings"
+	"time"
+
+	"ftps/pkg/ftp"
+	"ftps/pkg/layer"
+)
+
+// Pipeline sends commands ahead of their replies and moves files over one
+// data connection that stays open, so that a small file costs no round trip
+// of its own.
+//
+// Commands are sent with Send; what they are answered with is taken in the
+// same order, by the method that fits the verb: [Pipeline.Download] for
+// RETR, [Pipeline.List] for MLSD, [Pipeline.Upload] for STOR, and
+// [Pipeline.Reply] for all that need no data connection. An upload's data
+// leave only after the server's 1yz: were they sent ahead and the file
+// refused, the next one would get its content.
+//
+// A data connection that breaks takes the commands behind it along: each is
+// answered with 425. One goroutine uses a Pipeline.
+type Pipeline struct {
+	c    *Conn
+	ctx  context.Context
+	calm func() // ends the watcher that cuts when ctx ends
+
+	unsent  []byte   // command lines
+	waiting []string // verbs that were sent, or are in unsent, and not taken
+	pending int      // how many of them are in unsent
+	active  bool     // the oldest has had its 1yz and not its final reply
+
+	tcp     net.Conn // bare, before the first 1yz
+	shaken  chan shake
+	data    *kept
+	over    bool
+	cutting bool
+}
+
+type shake struct {
+	data *kept
+	err  error
+}
+
+// pipelined are the verbs that may be sent ahead: they move a file, or ask
+// about one.
+const pipelined = " RETR STOR MLSD HASH SIZE MDTM MFMT MKD MLST DELE "
+
+// Pipeline begins a run of pipelined commands, and holds the connection until
+// Close. It is errors.ErrUnsupported where the server does not announce that
+// it takes them, and in active mode.
+func (c *Conn) Pipeline(ctx context.Context) (*Pipeline, error) {
+	if !c.features.Has("X-PIPELINE") || c.cfg.Active {
+		return nil, errors.ErrUnsupported
+	}
+	if err := c.enter(); err != nil {
+		return nil, err
+	}
+	p := &Pipeline{c: c, ctx: ctx}
+	if err := p.begin(); err != nil {
+		c.leave()
+		return nil, err
+	}
+	p.watch()
+	return p, nil
+}
+
+// watch cuts the data connection when the context ends: without it the server
+// answers all that is in line at once. One that does not loses the control
+// connection as well.
+func (p *Pipeline) watch() {
+	tcp := p.tcp
+	if p.data != nil {
+		tcp = p.data.tcp
+	}
+	ran := make(chan struct{})
+	stop := context.AfterFunc(p.ctx, func() {
+		cut(tcp, true)
+		p.c.wire.SetDeadline(time.Now().Add(min(abortTimeout, p.c.cfg.Timeout)))
+		close(ran)
+	})
+	p.calm = func() {
+		if !stop() {
+			<-ran
+			p.drop()
+		}
+	}
+}
+
+func (p *Pipeline) begin() error {
+	if err := p.c.setBinary(p.ctx); err != nil {
+		return err
+	}
+	if err := p.c.askFacts(p.ctx); err != nil {
+		return err
+	}
+	if err := p.c.setMode(p.ctx, 'B'); err != nil {
+		return err
+	}
+	if p.data = p.c.kept.Swap(nil); p.data != nil {
+		return nil
+	}
+	tcp, err := p.c.passive(p.ctx)
+	p.tcp = tcp
+	return err
+}
+
+const (
+	// maxAhead and maxAheadBytes bound what is sent ahead: it lies in the
+	// buffers of both ends, and neither may have to wait for the other.
+	maxAhead      = 64
+	maxAheadBytes = 16 << 10
+)
+
+// Room reports whether another command may be sent before a reply is taken.
+func (p *Pipeline) Room() bool {
+	return len(p.waiting) < maxAhead && len(p.unsent) < maxAheadBytes
+}
+
+// Send puts a command in line.
+func (p *Pipeline) Send(verb, arg string) error {
+	if err := checkPath(arg); err != nil {
+		return err
+	}
+	if !contains(pipelined, verb) {
+		return ErrLineRefused
+	}
+	line, err := ftp.Command{Verb: verb, Arg: arg}.AppendTo(p.unsent)
+	if err != nil {
+		return &NameError{Name: arg}
+	}
+	if p.c.cfg.Trace != nil {
+		p.c.cfg.Trace(true, verb+" "+arg)
+	}
+	p.unsent = line
+	p.waiting = append(p.waiting, verb)
+	p.pending++
+	return nil
+}
+
+// flush sends the commands in line, in one write.
+func (p *Pipeline) flush() error {
+	if len(p.unsent) == 0 {
+		return nil
+	}
+	if p.over || p.cutting {
+		return ErrClosed
+	}
+	if err := p.ctx.Err(); err != nil {
+		return err
+	}
+	p.deadline(p.c.cfg.Timeout)
+	_, err := p.c.wire.Write(p.unsent)
+	p.unsent, p.pending = p.unsent[:0], 0
+	if err != nil {
+		p.c.Close()
+		return controlError(p.waiting[0], err)
+	}
+	return nil
+}
+
+// deadline bounds what comes next on the control connection. Once the
+// context has ended there is a shorter one, which must stand.
+func (p *Pipeline) deadline(d time.Duration) {
+	if p.ctx.Err() == nil {
+		p.c.wire.SetDeadline(time.Now().Add(d))
+		if p.ctx.Err() != nil {
+			p.c.wire.SetDeadline(time.Now().Add(min(abortTimeout, p.c.cfg.Timeout)))
+		}
+	}
+}
+
+// read reads one reply.
+func (p *Pipeline) read(verb string, d time.Duration) (ftp.Reply, error) {
+	p.deadline(d)
+	r, err := p.c.readReply(verb)
+	if err != nil {
+		p.c.Close()
+		if p.ctx.Err() != nil {
+			err = p.ctx.Err()
+		}
+		return r, err
+	}
+	p.c.show(r)
+	if r.Code == 421 {
+		p.c.Close()
+	}
+	return r, nil
+}
+
+// take begins to take the answer to the oldest command in line.
+func (p *Pipeline) take(verb string) error {
+	switch {
+	case p.over:
+		return ErrClosed
+	case p.active:
+		return ErrInUse
+	case len(p.waiting) == 0 || verb != "" && p.waiting[0] != verb:
+		return fmt.Errorf("ftpclient: %s is not what was sent first", verb)
+	case verb == "" && contains(" RETR STOR MLSD ", p.waiting[0]):
+		return fmt.Errorf("ftpclient: %s has a data connection", p.waiting[0])
+	}
+	return p.flush()
+}
+
+// taken ends what take began.
+func (p *Pipeline) taken() {
+	p.waiting = p.waiting[1:]
+	p.active = false
+}
+
+// Reply takes the final reply, whatever its code, of a command without a
+// data connection.
+func (p *Pipeline) Reply() (ftp.Reply, error) {
+	if err := p.take(""); err != nil {
+		return ftp.Reply{}, err
+	}
+	verb := p.waiting[0]
+	p.taken()
+	for range maxPreliminary {
+		r, err := p.read(verb, max(p.c.cfg.Timeout, p.c.cfg.FinalTimeout))
+		if err != nil || r.Code >= 200 {
+			return r, err
+		}
+	}
+	p.c.Close()
+	return ftp.Reply{}, &ProtocolError{Command: verb, Err: errPreliminary}
+}
+
+// open takes the 1yz of a transfer and returns the data connection, with a
+// deadline of its own for this file.
+func (p *Pipeline) open(verb string) (net.Conn, error) {
+	if err := p.take(verb); err != nil {
+		return nil, err
+	}
+	if p.data == nil && p.tcp != nil && p.shaken == nil {
+		p.shake()
+	}
+	r, err := p.read(verb, p.c.cfg.Timeout)
+	switch {
+	case err != nil:
+		p.taken()
+		return nil, err
+	case r.Code >= 400:
+		p.taken()
+		return nil, &ReplyError{Command: verb, Reply: r}
+	case r.Code >= 200:
+		p.taken()
+		p.c.Close() // out of step: what would its data belong to?
+		return nil, &ProtocolError{Command: verb, Err: errNoMark}
+	}
+	p.active = true
+	if p.shaken != nil {
+		s := <-p.shaken
+		p.shaken, p.tcp, p.data = nil, nil, s.data
+		if s.err != nil {
+			return nil, p.fail(verb, s.err)
+		}
+	}
+	if p.data == nil {
+		return nil, p.fail(verb, ErrDataLost)
+	}
+	return layer.Stall(p.data.tc, p.c.cfg.Timeout), nil
+}
+
+// shake begins the data connection's handshake, which the server may answer
+// only when a command has come that it agrees to.
+func (p *Pipeline) shake() {
+	p.shaken = make(chan shake, 1)
+	go func(tcp net.Conn, shaken chan<- shake) {
+		ctx, cancel := context.WithTimeout(p.ctx, p.c.cfg.Timeout)
+		defer cancel()
+		data, err := p.c.secureKept(ctx, tcp)
+		shaken <- shake{data, err}
+	}(p.tcp, p.shaken)
+}
+
+// final takes the final reply of a transfer. The connection stays open after
+// 250 and nothing else (RFC 959 §4.2).
+func (p *Pipeline) final(verb string) (ftp.Reply, error) {
+	defer p.taken()
+	for range maxPreliminary {
+		r, err := p.read(verb, p.c.cfg.FinalTimeout)
+		if err != nil {
+			p.drop()
+			return r, err
+		}
+		if r.Code < 200 {
+			continue
+		}
+		if r.Code != 250 {
+			p.drop()
+		}
+		if r.Code/100 != 2 {
+			return r, &ReplyError{Command: verb, Reply: r}
+		}
+		return r, nil
+	}
+	p.c.Close()
+	return ftp.Reply{}, &ProtocolError{Command: verb, Err: errPreliminary}
+}
+
+// drop cuts the data connection.
+func (p *Pipeline) drop() {
+	if p.data != nil {
+		cut(p.data.tcp, true)
+		p.data = nil
+	}
+}
+
+// fail ends a transfer after its 1yz because of err. The server mostly says
+// why.
+func (p *Pipeline) fail(verb string, err error) error {
+	p.drop()
+	_, reply := p.final(verb)
+	var refused *ReplyError
+	switch {
+	case p.ctx.Err() != nil:
+		return p.ctx.Err()
+	case errors.As(reply, &refused):
+		return fmt.Errorf("%w: %w", err, reply)
+	}
+	return err
+}
+
+// Download takes the answer to a RETR. Read returns io.EOF only when the
+// file is whole: the block that ends it has come, and the server said 2yz.
+func (p *Pipeline) Download() (io.ReadCloser, error) {
+	return p.incoming("RETR")
+}
+
+func (p *Pipeline) incoming(verb string) (*arrival, error) {
+	stream, err := p.open(verb)
+	if err != nil {
+		return nil, err
+	}
+	return &arrival{p: p, verb: verb, blocks: ftp.NewBlockReader(stream)}, nil
+}
+
+// arrival is one file or listing on its way here.
+type arrival struct {
+	p       *Pipeline
+	verb    string
+	blocks  *ftp.BlockReader
+	verdict error
+}
+
+func (a *arrival) Read(b []byte) (int, error) {
+	if a.verdict != nil {
+		return 0, a.verdict
+	}
+	rate := a.p.c.cfg.Rate
+	if rate != nil && a.verb == "RETR" {
+		b = b[:min(len(b), ratePiece)]
+	}
+	n, err := a.blocks.Read(b)
+	if err == nil {
+		err = a.p.ctx.Err() // what is in the buffers already could go on for long
+	}
+	if n > 0 && rate != nil && a.verb == "RETR" {
+		if rateErr := rate.Wait(a.p.ctx, n); err == nil {
+			err = rateErr
+		}
+	}
+	switch {
+	case err == nil:
+		return n, nil
+	case err == io.EOF:
+		if _, a.verdict = a.p.final(a.verb); a.verdict == nil {
+			a.verdict = io.EOF
+		}
+	case isTimeout(err):
+		a.verdict = a.p.fail(a.verb, fmt.Errorf("%w: %v", ErrStalled, err))
+	default:
+		// No block has ended the file, whatever the server will say.
+		a.verdict = a.p.fail(a.verb, fmt.Errorf("%w: %v", ErrTruncated, err))
+	}
+	if n > 0 {
+		return n, nil
+	}
+	return 0, a.verdict
+}
+
+// Close returns the verdict. Before the end it cuts the data connection, and
+// with it goes all that is in line.
+func (a *arrival) Close() error {
+	if a.verdict == nil {
+		a.p.fail(a.verb, ErrAborted)
+		a.verdict = ErrAborted
+	}
+	if a.verdict == io.EOF {
+		return nil
+	}
+	return a.verdict
+}
+
+// List takes the answer to an MLSD, as [Conn.List] does.
+func (p *Pipeline) List() iter.Seq2[ftp.Entry, error] {
+	return func(yield func(ftp.Entry, error) bool) {
+		a, err := p.incoming("MLSD")
+		if err != nil {
+			yield(ftp.Entry{}, err)
+			return
+		}
+		l := &listing{d: a, parse: ftp.ParseFactsLine}
+		l.run(yield)
+	}
+}
+
+// Upload takes the 1yz to a STOR. The file is stored when Close returns nil.
+func (p *Pipeline) Upload() (*Departure, error) {
+	stream, err := p.open("STOR")
+	if err != nil {
+		return nil, err
+	}
+	return &Departure{p: p, blocks: ftp.NewBlockWriter(stream, 0)}, nil
+}
+
+// Departure is one file on its way to the server over a [Pipeline].
+type Departure struct {
+	p      *Pipeline
+	blocks *ftp.BlockWriter
+	over   bool
+	err    error // of a Write, then the verdict
+}
+
+// Write implements io.Writer.
+func (d *Departure) Write(b []byte) (int, error) {
+	if d.err != nil {
+		return 0, d.err
+	}
+	if d.over {
+		return 0, ErrClosed
+	}
+	done := 0
+	for done < len(b) {
+		piece := b[done:]
+		if rate := d.p.c.cfg.Rate; rate != nil {
+			piece = piece[:min(len(piece), ratePiece)]
+			if err := rate.Wait(d.p.ctx, len(piece)); err != nil {
+				d.err = err
+				return done, err
+			}
+		}
+		n, err := d.blocks.Write(piece)
+		done += n
+		if err != nil {
+			d.err = d.cause(err)
+			return done, d.err
+		}
+	}
+	return done, nil
+}
+
+func (d *Departure) cause(err error) error {
+	if isTimeout(err) {
+		return fmt.Errorf("%w: %v", ErrStalled, err)
+	}
+	return fmt.Errorf("%w: %v", ErrDataLost, err)
+}
+
+// Close sends the block that ends the file, waits for the server's last
+// reply and returns the verdict.
+func (d *Departure) Close() error {
+	if d.over {
+		return d.err
+	}
+	d.over = true
+	if d.err == nil {
+		d.err = d.p.ctx.Err()
+	}
+	if d.err == nil {
+		if err := d.finish(); err != nil {
+			d.err = d.cause(err)
+		}
+	}
+	if d.err != nil {
+		d.err = d.p.fail("STOR", d.err)
+		return d.err
+	}
+	_, d.err = d.p.final("STOR")
+	var reply *ReplyError
+	if d.err != nil && d.p.ctx.Err() == nil && (!errors.As(d.err, &reply) || reply.Reply.Code == 426) {
+		d.err = fmt.Errorf("%w: %w", ErrUnconfirmed, d.err)
+	}
+	return d.err
+}
+
+func (d *Departure) finish() error {
+	if err := d.blocks.Close(); err != nil {
+		return err
+	}
+	return layer.Push(d.p.data.gather, d.p.c.cfg.Timeout)
+}
+
+// Abort cuts the data connection, so that the server cannot take the file
+// for whole; all that is in line goes with it.
+func (d *Departure) Abort() {
+	if !d.over {
+		d.over, d.err = true, ErrAborted
+		d.p.fail("STOR", ErrAborted)
+	}
+}
+
+// Close ends the run and gives the connection back. Commands that were sent
+// and not taken are stopped and their replies read away; those not sent yet
+// are forgotten.
+func (p *Pipeline) Close() error {
+	if p.over {
+		return nil
+	}
+	p.waiting = p.waiting[:len(p.waiting)-p.pending]
+	p.unsent, p.pending = nil, 0
+	if len(p.waiting) > 0 {
+		p.cutting = true
+		p.drop()
+		if p.tcp != nil {
+			cut(p.tcp, true)
+		}
+		p.drain()
+	}
+	p.over = true
+	if p.shaken != nil {
+		p.tcp.Close()
+		if s := <-p.shaken; s.data != nil {
+			s.data.tcp.Close()
+		}
+	} else if p.tcp != nil {
+		p.tcp.Close()
+	}
+	p.calm()
+	if p.c.Usable() {
+		p.c.wire.SetDeadline(time.Time{})
+		if p.data != nil {
+			p.data.tc.SetDeadline(time.Time{})
+			p.c.kept.Store(p.data)
+			p.data = nil
+		}
+	}
+	if !p.c.Usable() {
+		p.drop()
+		p.c.dropKept()
+	}
+	p.c.leave()
+	return nil
+}
+
+// drain reads the replies to what is in line. There is no data connection
+// any more, so each comes at once.
+func (p *Pipeline) drain() {
+	limit := min(abortTimeout, p.c.cfg.Timeout)
+	for len(p.waiting) > 0 && p.c.Usable() {
+		verb := p.waiting[0]
+		r, err := p.read(verb, limit)
+		if err != nil {
+			p.c.Close()
+			return
+		}
+		if r.Code >= 200 {
+			p.taken()
+		}
+	}
+}
+
+func contains(list, verb string) bool { return strings.Contains(list, " "+verb+" ") }
