@@ -303,12 +303,15 @@ func (c *client) store(pr *Promise, tc *tls.Conn, text string) error {
 }
 
 func (c *client) storing(done <-chan result, tc *tls.Conn, text string) error {
+	read := make(chan struct{})
 	go func() {
+		defer close(read)
 		tc.Write([]byte(text))
 		tc.CloseWrite()
 		io.Copy(io.Discard, tc)
 		tc.Close()
 	}()
+	defer func() { <-read }()
 	res := <-done
 	if res.err != nil {
 		return res.err

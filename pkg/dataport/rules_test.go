@@ -245,6 +245,7 @@ func TestRefusedCommandsDoNotShutOutSessionsThatShareTickets(t *testing.T) {
 					for range 20 {
 						pr := c.pasv()
 						r.open(alice, pr.Port()).Close() // LIST of a missing folder
+						time.Sleep(time.Millisecond)     // the way of the next command
 						if err := c.download("down"); err != nil {
 							done <- err
 							return
