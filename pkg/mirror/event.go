@@ -85,11 +85,13 @@ const (
 	Unclean
 	// BySize: close_notify, 2yz and an equal size.
 	BySize
+	// ByHash: close_notify, 2yz, and the server's hash is that of what passed.
+	ByHash
 	// Present: size and time were equal before, and nothing was moved.
 	Present
 )
 
-// String returns "confirmed", "unclean", "size" or "present".
+// String returns "confirmed", "unclean", "size", "hash" or "present".
 func (v Verified) String() string {
-	return [...]string{"confirmed", "unclean", "size", "present"}[v]
+	return [...]string{"confirmed", "unclean", "size", "hash", "present"}[v]
 }

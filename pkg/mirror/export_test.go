@@ -1,5 +1,8 @@
 package mirror
 
+// SetVerify changes what must prove a file whole.
+func (t *Transfer) SetVerify(v Verify) { t.cfg.Verify = v }
+
 // WithoutOverlap takes every part for the beginning of the file it is
 // resumed from.
 func (t *Transfer) WithoutOverlap() {

@@ -113,7 +113,7 @@ func files(t *testing.T, dir string) map[string]string {
 	return found
 }
 
-func write(t *testing.T, name string, b []byte, when time.Time) {
+func write(t testing.TB, name string, b []byte, when time.Time) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
 		t.Fatal(err)

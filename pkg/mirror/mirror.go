@@ -21,6 +21,7 @@ import (
 	"io/fs"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"ftps/pkg/fault"
@@ -46,6 +47,8 @@ type Config struct {
 	Records string
 	// Retries is how often a file that broke off is taken up again.
 	Retries int
+	// Verify says what must prove a file whole.
+	Verify Verify
 	// NoSync leaves out the sync to the disk before a file is in its place.
 	NoSync bool
 	// Progress, if not nil, is called with each event, from many goroutines
@@ -64,6 +67,9 @@ type Transfer struct {
 	cfg  Config
 	pool *Pool
 	same func(ours, theirs []byte) bool // whether an overlap is one; a test lets all pass
+
+	noHash atomic.Bool // the server announces hashes and has none
+	direct atomic.Bool // uploads cannot be renamed here
 }
 
 // New returns a Transfer, which the caller closes.
@@ -90,6 +96,10 @@ var (
 	ErrSymlink error = fault.New("client.symlink")
 	// ErrSize: more or fewer bytes arrived than the file is long.
 	ErrSize error = &damage{fault.New("client.size")}
+	// ErrHash: the server's hash of the file is not that of what passed.
+	ErrHash error = &damage{fault.New("client.hash")}
+	// ErrNoHash: a hash was demanded, and the server tells none.
+	ErrNoHash error = fault.New("client.no-hash")
 	// ErrChanged: the source changed while it was read.
 	ErrChanged error = &damage{fault.New("client.changed")}
 	// ErrTooDeep: a tree that is deeper than any that was made by hand.

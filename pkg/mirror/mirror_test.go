@@ -63,7 +63,7 @@ func TestATreeTravelsBothWays(t *testing.T) {
 		t.Errorf("result %+v", r)
 	}
 	for _, d := range of[mirror.Done](told) {
-		if d.Verified != mirror.BySize || len(d.SHA256) != sha256.Size {
+		if d.Verified != mirror.ByHash || len(d.SHA256) != sha256.Size {
 			t.Errorf("%s: verified by %v", d.Item.Remote, d.Verified)
 		}
 	}

@@ -2,6 +2,7 @@ package mirror
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -21,16 +22,21 @@ import (
 type record struct {
 	Version int    `json:"ftps_part"`
 	Site    string `json:"site"`
+	Pin     string `json:"pin"`   // of the server's key
 	Path    string `json:"path"`  // on the server, quoted: names need not be UTF-8
 	Local   string `json:"local"` // an upload's source, quoted; else empty
 	Size    int64  `json:"size"`
-	Time    string `json:"time"` // of the source, RFC 3339; empty if unknown
+	Time    string `json:"time"`   // of the source, RFC 3339; empty if unknown
+	Offset  int64  `json:"offset"` // bytes that were there when the part was left
 }
 
-const recordVersion = 1
+const recordVersion = 2
 
-func newRecord(site, remote, local string, size int64, t time.Time) record {
+func newRecord(site string, pin []byte, remote, local string, size int64, t time.Time) record {
 	r := record{Version: recordVersion, Site: site, Path: strconv.QuoteToASCII(remote), Size: size}
+	if len(pin) > 0 {
+		r.Pin = "sha256//" + base64.StdEncoding.EncodeToString(pin)
+	}
 	if local != "" {
 		r.Local = strconv.QuoteToASCII(local)
 	}
@@ -43,6 +49,7 @@ func newRecord(site, remote, local string, size int64, t time.Time) record {
 // same reports whether a part made under r is one of the file that other
 // describes. Without a size and a time nothing is known to be the same.
 func (r record) same(other record) bool {
+	r.Offset, other.Offset = 0, 0
 	return r == other && r.Size >= 0 && r.Time != ""
 }
 
@@ -56,7 +63,13 @@ func partName(name string, n int) string {
 	if n > 1 {
 		suffix = fmt.Sprintf(".part~%d", n)
 	}
-	if room := maxName - len(suffix) - len(infoSuffix); len(name) > room {
+	return fit(name, suffix, len(infoSuffix))
+}
+
+// fit appends a suffix and keeps so many bytes free, cutting the name where
+// it is too long.
+func fit(name, suffix string, free int) string {
+	if room := maxName - len(suffix) - free; len(name) > room {
 		sum := sha256.Sum256([]byte(name))
 		mark := "~" + hex.EncodeToString(sum[:8])
 		cut := room - len(mark)
@@ -78,6 +91,7 @@ type part struct {
 	info string // its record
 	file *os.File
 	size int64 // bytes that may be built upon; 0 to begin at the first
+	what record
 }
 
 // maxParts bounds the search for a free name.
@@ -108,7 +122,7 @@ func openPart(root *os.Root, local string, want record, resume bool, planned map
 		}
 		flags := os.O_RDWR | os.O_CREATE
 		switch {
-		case statErr == nil && resume && have.same(want):
+		case statErr == nil && resume && have.same(want) && info.Size() >= have.Offset:
 			p.size = min(info.Size(), want.Size)
 		case statErr == nil && resume && info.Size() > 0:
 			reason = ErrSourceChanged
@@ -116,6 +130,8 @@ func openPart(root *os.Root, local string, want record, resume bool, planned map
 		default:
 			flags |= os.O_TRUNC
 		}
+		want.Offset = p.size
+		p.what = want
 		if err := p.writeRecord(want); err != nil {
 			return nil, nil, err
 		}
@@ -199,10 +215,16 @@ func (p *part) finish(local string, t time.Time, noSync bool) error {
 func (p *part) leave() {
 	info, err := p.file.Stat()
 	p.file.Close()
-	if err == nil && info.Size() == 0 {
+	if err != nil {
+		return
+	}
+	if info.Size() == 0 {
 		p.root.Remove(p.name)
 		p.root.Remove(p.info)
+		return
 	}
+	p.what.Offset = info.Size()
+	p.writeRecord(p.what)
 }
 
 // records is the folder in which uploads under way are noted.

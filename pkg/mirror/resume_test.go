@@ -123,6 +123,18 @@ func TestControlWithoutAnOverlapTwoFilesAreSpliced(t *testing.T) {
 	other := content(length + 1)[:length]
 	s.Put("/f", other, longAgo)
 	tr.WithoutOverlap()
+	// The hash of the whole is the second guard.
+	if _, err := tr.Get(within(t), "/f", local, mirror.Options{Resume: true}); !errors.Is(err, mirror.ErrHash) || ftpclient.Class(err) != ftpclient.Damaged {
+		t.Errorf("spliced, and the hash says %v", err)
+	}
+	if _, err := os.Stat(local); err == nil {
+		t.Error("it took the file's place")
+	}
+
+	s, tr, _, local = broken(t)
+	s.Put("/f", other, longAgo)
+	tr.WithoutOverlap()
+	tr.SetVerify(mirror.VerifySize)
 	if _, err := tr.Get(within(t), "/f", local, mirror.Options{Resume: true}); err != nil {
 		t.Fatal(err)
 	}
@@ -197,11 +209,17 @@ func TestMoreBytesThanAnnouncedAreNoFile(t *testing.T) {
 	}
 }
 
-func TestAServerWithoutCloseNotifyIsCheckedBySize(t *testing.T) {
+func TestAServerWithoutCloseNotifyIsCheckedByHashOrSize(t *testing.T) {
+	for verify, want := range map[mirror.Verify]mirror.Verified{mirror.VerifyAuto: mirror.ByHash, mirror.VerifySize: mirror.Unclean} {
+		t.Run(verify.String(), func(t *testing.T) { unclean(t, verify, want) })
+	}
+}
+
+func unclean(t *testing.T, verify mirror.Verify, by mirror.Verified) {
 	s := hostile.Start(t, hostile.Options{NoCloseNotify: true})
 	want := content(100_000)
 	s.Put("/f", want, longAgo)
-	tr, told := transfer(t, s, nil)
+	tr, told := transfer(t, s, func(cfg *mirror.Config) { cfg.Verify = verify })
 	local := filepath.Join(t.TempDir(), "f")
 	// MLSD would be unclean too; MLST needs no data connection.
 	if _, err := tr.Get(within(t), "/f", local, mirror.Options{}); err != nil {
@@ -211,7 +229,7 @@ func TestAServerWithoutCloseNotifyIsCheckedBySize(t *testing.T) {
 		t.Errorf("Put: %v", err)
 	}
 	for _, d := range of[mirror.Done](told) {
-		if d.Verified != mirror.Unclean {
+		if d.Verified != by {
 			t.Errorf("%s: verified by %v", d.Item.Remote, d.Verified)
 		}
 	}
@@ -227,7 +245,7 @@ func Test226ForAShortUploadIsFoundOutBySize(t *testing.T) {
 	}}})
 	local := filepath.Join(t.TempDir(), "f")
 	write(t, local, content(1000), longAgo)
-	tr, _ := transfer(t, s, nil)
+	tr, _ := transfer(t, s, func(cfg *mirror.Config) { cfg.Verify = mirror.VerifySize })
 	if _, err := tr.Put(within(t), local, "/f", mirror.Options{}); !errors.Is(err, mirror.ErrSize) || ftpclient.Class(err) != ftpclient.Damaged {
 		t.Errorf("got %v", err)
 	}
@@ -263,7 +281,7 @@ func brokenUpload(t *testing.T, hidden bool) (*hostile.Server, *mirror.Transfer,
 	if _, err := tr.Put(within(t), local, "/f", mirror.Options{}); err == nil {
 		t.Fatal("a cut upload succeeded")
 	}
-	s.Put("/f", content(length)[:cutAt], time.Now())
+	s.Put("/f.ftps-part", content(length)[:cutAt], time.Now())
 	on.Store(false)
 	return s, tr, told, local
 }
@@ -298,7 +316,7 @@ func TestAnUploadIsNeverSplicedFromTwoFiles(t *testing.T) {
 			write(t, local, content(length + 1)[:length], longAgo.Add(time.Hour))
 		}, mirror.ErrSourceChanged},
 		"the remote part is another's": {func(s *hostile.Server, _ string) {
-			s.Put("/f", content(cutAt + 3)[:cutAt], time.Now())
+			s.Put("/f.ftps-part", content(cutAt + 3)[:cutAt], time.Now())
 		}, mirror.ErrOverlap},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -320,7 +338,7 @@ func TestAnUploadIsNeverSplicedFromTwoFiles(t *testing.T) {
 		s := hostile.Start(t, hostile.Options{})
 		local := filepath.Join(t.TempDir(), "f")
 		write(t, local, content(length), longAgo)
-		s.Put("/f", content(length + 1)[:cutAt], time.Now())
+		s.Put("/f.ftps-part", content(length + 1)[:cutAt], time.Now())
 		tr, told := transfer(t, s, nil)
 		if _, err := tr.Put(within(t), local, "/f", mirror.Options{Resume: true}); err != nil {
 			t.Fatal(err)

@@ -2,10 +2,8 @@ package mirror
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"os"
 	"time"
@@ -29,12 +27,16 @@ func (r *run) download(ctx context.Context, c *ftpclient.Conn, root *os.Root, it
 	if resume && present(root, item) {
 		return Done{Item: item, Bytes: item.Size, Resumed: true, Verified: Present}, nil
 	}
-	want := newRecord(r.t.cfg.Site, item.Remote, "", item.Size, exact(item))
+	h := r.t.sums(c)
+	if err := r.t.ready(h); err != nil {
+		return Done{}, err
+	}
+	want := newRecord(r.t.cfg.Site, c.Pin(), item.Remote, "", item.Size, exact(item))
 	p, reason, err := openPart(root, item.Local, want, resume, r.planned())
 	if err != nil {
 		return Done{}, err
 	}
-	g := &getting{run: r, ctx: ctx, conn: c, item: item, part: p, hash: sha256.New()}
+	g := &getting{run: r, ctx: ctx, conn: c, item: item, part: p, hash: h}
 	if reason != nil {
 		r.t.tell(Restarted{Item: item, Reason: reason})
 	}
@@ -115,7 +117,7 @@ type getting struct {
 	conn *ftpclient.Conn
 	item Item
 	part *part
-	hash hash.Hash
+	hash *sums
 }
 
 func (g *getting) get() (Done, error) {
@@ -147,8 +149,18 @@ func (g *getting) get() (Done, error) {
 		g.part.restart()
 		return Done{}, ErrSize
 	}
+	proven, err := g.run.t.byHash(g.ctx, g.conn, g.item.Remote, total, g.hash)
+	if err != nil {
+		if errors.Is(err, ErrHash) {
+			g.part.restart() // nothing may be built upon this either
+		}
+		return Done{}, err
+	}
+	if proven {
+		verified = ByHash
+	}
 	return Done{
-		Item: g.item, Bytes: total, Moved: moved, SHA256: g.hash.Sum(nil),
+		Item: g.item, Bytes: total, Moved: moved, SHA256: g.hash.sha.Sum(nil),
 		Resumed: offset > 0, Verified: verified,
 	}, nil
 }
@@ -159,6 +171,14 @@ func (g *getting) open() (*ftpclient.Download, error) {
 	n := g.part.size
 	if n == 0 {
 		return g.fresh(nil)
+	}
+	// The whole of the part, where the server can hash a part of a file.
+	same, told, err := g.run.t.prefix(g.ctx, g.conn, g.item.Remote, g.part.file, n)
+	if err != nil {
+		return nil, err
+	}
+	if told && !same {
+		return g.fresh(ErrOverlap)
 	}
 	back := min(overlap, n)
 	d, err := g.conn.Retrieve(g.ctx, g.item.Remote, n-back)
@@ -195,13 +215,19 @@ func (g *getting) open() (*ftpclient.Download, error) {
 // hashPart reads the part that is here already and leaves the file at its
 // end.
 func (g *getting) hashPart(n int64) error {
-	if _, err := g.part.file.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
-	if _, err := io.CopyN(g.hash, g.part.file, n); err != nil {
+	if err := hashFirst(g.hash, g.part.file, n); err != nil {
 		return err
 	}
 	return g.part.file.Truncate(n)
+}
+
+// hashFirst reads a file's first n bytes and leaves it there.
+func hashFirst(h io.Writer, file *os.File, n int64) error {
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	_, err := io.CopyN(h, file, n)
+	return err
 }
 
 // fresh begins at the first byte; reason says why, where a part is given up.
@@ -212,7 +238,7 @@ func (g *getting) fresh(reason error) (*ftpclient.Download, error) {
 	if err := g.part.restart(); err != nil {
 		return nil, err
 	}
-	g.hash.Reset()
+	g.hash.reset()
 	return g.conn.Retrieve(g.ctx, g.item.Remote, 0)
 }
 

@@ -46,7 +46,7 @@ func (l *limited) Write(b []byte) (int, error) {
 
 // ours starts our own server over a real folder. Data connections break
 // after budget bytes in the direction in, once budget is set.
-func ours(t *testing.T, budget *atomic.Int64, in bool) (func(context.Context) (*ftpclient.Conn, error), string) {
+func ours(t testing.TB, budget *atomic.Int64, in bool) (func(context.Context) (*ftpclient.Conn, error), string) {
 	t.Helper()
 	home := t.TempDir()
 	tree, err := jail.Open(home, jail.Options{Account: "diego", NoSync: true, Umask: 0o022})

@@ -2,10 +2,8 @@ package mirror
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"os"
 	"path/filepath"
@@ -50,10 +48,15 @@ func (r *run) upload(ctx context.Context, c *ftpclient.Conn, root *os.Root, item
 		return Done{}, err
 	}
 	p := &putting{
-		run: r, ctx: ctx, conn: c, item: item, file: file, hash: sha256.New(),
-		record: newRecord(r.t.cfg.Site, item.Remote, source, item.Size, item.ModTime),
+		run: r, ctx: ctx, conn: c, item: item, file: file,
+		record: newRecord(r.t.cfg.Site, c.Pin(), item.Remote, source, item.Size, item.ModTime),
 	}
 	done, err := p.put(resume)
+	if errors.Is(err, errNoRename) && c.Usable() && ctx.Err() == nil {
+		// An account that may not rename: straight into its place.
+		r.t.direct.Store(true)
+		done, err = p.put(resume)
+	}
 	done.Seconds = time.Since(start).Seconds()
 	return done, err
 }
@@ -65,11 +68,19 @@ type putting struct {
 	conn   *ftpclient.Conn
 	item   Item
 	file   *os.File
-	hash   hash.Hash
+	hash   *sums
 	record record
+	target string // the name it grows under
 }
 
 func (p *putting) put(resume bool) (Done, error) {
+	p.hash = p.run.t.sums(p.conn)
+	if err := p.run.t.ready(p.hash); err != nil {
+		return Done{}, err
+	}
+	if err := p.place(); err != nil {
+		return Done{}, err
+	}
 	var offset int64
 	if resume {
 		var done bool
@@ -81,16 +92,13 @@ func (p *putting) put(resume bool) (Done, error) {
 			return Done{Item: p.item, Bytes: p.item.Size, Resumed: true, Verified: Present}, nil
 		}
 	}
-	if _, err := p.file.Seek(0, io.SeekStart); err != nil {
-		return Done{}, err
-	}
-	if _, err := io.CopyN(p.hash, p.file, offset); err != nil {
+	if err := hashFirst(p.hash, p.file, offset); err != nil {
 		return Done{}, err
 	}
 	if p.item.Size >= recordFrom {
 		p.run.t.records().note(p.record)
 	}
-	u, err := p.conn.Store(p.ctx, p.item.Remote, ftpclient.StoreOptions{Offset: offset, Size: p.item.Size})
+	u, err := p.conn.Store(p.ctx, p.target, ftpclient.StoreOptions{Offset: offset, Size: p.item.Size})
 	if err != nil {
 		return Done{}, err
 	}
@@ -112,14 +120,17 @@ func (p *putting) put(resume bool) (Done, error) {
 	if err != nil {
 		return Done{}, err
 	}
-	p.run.t.records().forget(p.record)
 	// MFMT, where there is one: the file is stored whether its time is kept
 	// or not.
-	if err := p.conn.SetModTime(p.ctx, p.item.Remote, p.item.ModTime); err != nil && p.ctx.Err() != nil {
+	if err := p.conn.SetModTime(p.ctx, p.target, p.item.ModTime); err != nil && p.ctx.Err() != nil {
 		return Done{}, p.ctx.Err()
 	}
+	if err := p.rename(); err != nil {
+		return Done{}, err
+	}
+	p.run.t.records().forget(p.record)
 	return Done{
-		Item: p.item, Bytes: p.item.Size, Moved: moved, SHA256: p.hash.Sum(nil),
+		Item: p.item, Bytes: p.item.Size, Moved: moved, SHA256: p.hash.sha.Sum(nil),
 		Resumed: offset > 0, Verified: verified,
 	}, nil
 }
@@ -169,14 +180,23 @@ func (p *putting) verify(verdict error) (Verified, error) {
 	switch {
 	case errors.Is(verdict, ftpclient.ErrUnconfirmed) && p.conn.Usable() && p.ctx.Err() == nil:
 		// Not SIZE: it may answer for a part that is no file yet.
-		if e, err := p.conn.Stat(p.ctx, p.item.Remote); err == nil && e.Type == ftp.File && e.Size == p.item.Size {
+		if e, err := p.conn.Stat(p.ctx, p.target); err == nil && e.Type == ftp.File && e.Size == p.item.Size {
+			if proven, err := p.proven(); proven || err != nil {
+				return ByHash, err
+			}
 			return Unclean, nil
 		}
 		return 0, verdict
 	case verdict != nil && !errors.Is(verdict, ftpclient.ErrUnclean):
 		return 0, verdict
 	}
-	n, err := p.conn.Size(p.ctx, p.item.Remote)
+	if proven, err := p.proven(); proven || err != nil {
+		return ByHash, err
+	}
+	if p.run.t.cfg.Verify == VerifyNone && verdict == nil {
+		return Confirmed, nil
+	}
+	n, err := p.conn.Size(p.ctx, p.target)
 	var reply *ftpclient.ReplyError
 	switch {
 	case err == nil && n != p.item.Size:
@@ -192,16 +212,17 @@ func (p *putting) verify(verdict error) (Verified, error) {
 	return 0, err
 }
 
+func (p *putting) proven() (bool, error) {
+	return p.run.t.byHash(p.ctx, p.conn, p.target, p.item.Size, p.hash)
+}
+
 // resumable returns where an upload can go on: at the length of what the
 // server has, if that was begun from this very file. done means that there
 // is nothing left to send.
 func (p *putting) resumable() (offset int64, done bool, err error) {
-	n, err := p.conn.Size(p.ctx, p.item.Remote)
+	n, err := p.size(p.item.Remote)
 	if err != nil {
-		if !p.conn.Usable() || p.ctx.Err() != nil {
-			return 0, false, err
-		}
-		return 0, false, nil // nothing there, or nothing to be known
+		return 0, false, err
 	}
 	if n == p.item.Size {
 		e, err := p.conn.Stat(p.ctx, p.item.Remote)
@@ -213,7 +234,12 @@ func (p *putting) resumable() (offset int64, done bool, err error) {
 			return 0, false, err
 		}
 	}
-	if n == 0 {
+	if p.target != p.item.Remote {
+		if n, err = p.size(p.target); err != nil {
+			return 0, false, err
+		}
+	}
+	if n <= 0 {
 		return 0, false, nil
 	}
 	offset, reason, err := p.goOn(n)
@@ -221,6 +247,19 @@ func (p *putting) resumable() (offset int64, done bool, err error) {
 		p.run.t.tell(Restarted{Item: p.item, Reason: reason})
 	}
 	return offset, false, err
+}
+
+// size is a file's length, or -1 where there is nothing, or nothing to be
+// known.
+func (p *putting) size(name string) (int64, error) {
+	n, err := p.conn.Size(p.ctx, name)
+	if err != nil && (!p.conn.Usable() || p.ctx.Err() != nil) {
+		return 0, err
+	}
+	if err != nil {
+		return -1, nil
+	}
+	return n, nil
 }
 
 // goOn decides about n bytes that the server has. Their size says nothing:
@@ -233,8 +272,17 @@ func (p *putting) goOn(n int64) (offset int64, reason, err error) {
 	case !match, n > p.item.Size:
 		return 0, ErrSourceChanged, nil
 	}
+	same, told, err := p.run.t.prefix(p.ctx, p.conn, p.target, p.file, n)
+	switch {
+	case err != nil:
+		return 0, nil, err
+	case told && !same:
+		return 0, ErrOverlap, nil
+	case told:
+		return n, nil, nil
+	}
 	back := min(overlap, n)
-	d, err := p.conn.Retrieve(p.ctx, p.item.Remote, n-back)
+	d, err := p.conn.Retrieve(p.ctx, p.target, n-back)
 	var reply *ftpclient.ReplyError
 	if errors.As(err, &reply) && p.conn.Usable() {
 		// A server that hides its parts will not read one back. It keeps
