@@ -159,3 +159,48 @@ func TestEndCarriesOnPastTheDeadlineThatCloseWriteLeaves(t *testing.T) {
 		t.Errorf("the peer's end: %v", err)
 	}
 }
+
+// lftp closes as soon as it has the size it expects, and leaves close_notify
+// unread.
+func TestAPeerThatClosesWithTheLastByteHasItAll(t *testing.T) {
+	for range 20 {
+		client, server := loopback(t)
+		g := Gather(server, DefaultGather)
+		c, s := handshake(t, client, g)
+		const size = 100 << 10
+		ended := make(chan error, 1)
+		go func() {
+			s.Write(make([]byte, size))
+			g.Flush()
+			ended <- End(s, g, 10*time.Second)
+		}()
+		io.CopyN(io.Discard, c, size)
+		client.SetLinger(0) // the reset that unread bytes cause, for certain
+		client.Close()
+		if err := <-ended; err != nil {
+			t.Fatalf("%v, want nil", err)
+		}
+	}
+}
+
+func TestAPeerThatClosesInTheMiddleHasNot(t *testing.T) {
+	client, server := loopback(t)
+	server.SetWriteBuffer(4 << 20)
+	client.SetReadBuffer(64 << 10)
+	g := Gather(server, DefaultGather)
+	c, s := handshake(t, client, g)
+	written := make(chan struct{})
+	ended := make(chan error, 1)
+	go func() {
+		s.Write(make([]byte, 1<<20))
+		close(written)
+		ended <- End(s, g, 10*time.Second)
+	}()
+	io.CopyN(io.Discard, c, 100)
+	<-written
+	client.SetLinger(0)
+	client.Close()
+	if err := <-ended; err == nil {
+		t.Error("no error, but most of it was not taken")
+	}
+}
