@@ -48,6 +48,10 @@ type Config struct {
 
 	// LoginAttempts is how many wrong passwords a connection may try; 3.
 	LoginAttempts int
+
+	// weaken is set by tests alone: it switches a defence off, to see the
+	// attack succeed that it stops.
+	weaken func(*Server)
 }
 
 func (c *Config) defaults() {
@@ -77,6 +81,8 @@ type Server struct {
 	table map[string]*row
 	next  atomic.Int64 // the next session's number
 
+	refusing atomic.Int64 // sessions that only tell that there are too many
+
 	ctx    context.Context // of every session; ends when Shutdown loses patience
 	cancel context.CancelFunc
 
@@ -94,6 +100,9 @@ func New(cfg Config) *Server {
 		s.table[r.verb] = &r
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	if cfg.weaken != nil {
+		cfg.weaken(s)
+	}
 	return s
 }
 
@@ -127,12 +136,22 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, implicit bool) error
 	}
 }
 
+// maxRefusing bounds how many of those who are not admitted are told so at
+// the same time. No other limit counts them, and each holds a descriptor
+// until its client has read the reply.
+const maxRefusing = 64
+
 // begin starts a session on a new control connection.
 func (s *Server) begin(conn net.Conn, implicit bool) {
 	remote := addrPort(conn.RemoteAddr())
 	release, refused := s.cfg.Admit(remote.Addr())
 	if refused != nil {
-		release = func() {}
+		if s.refusing.Add(1) > maxRefusing {
+			s.refusing.Add(-1)
+			conn.Close()
+			return
+		}
+		release = func() { s.refusing.Add(-1) }
 	}
 	ses := newSession(s, conn, event.Session{
 		ID:     newID(),

@@ -263,6 +263,9 @@ func (s *session) patience() time.Duration {
 
 // dismiss says goodbye on behalf of f.
 func (s *session) dismiss(f farewell) {
+	if f.kicked {
+		s.data.Forget() // its tickets are abroad, and good for the account's other sessions
+	}
 	s.send(f.reply)
 	if f.kicked {
 		s.emit(event.Kicked{Session: s.info, Reason: f.reason})

@@ -367,31 +367,3 @@ func TestAMistakeInOneSessionLeavesTheOthersAlone(t *testing.T) {
 		return ok && f.Cause != nil && strings.Contains(f.Cause.Error(), "a mistake") && strings.Contains(f.Cause.Error(), "session_test.go")
 	})
 }
-
-// A client that has a file's last bytes in its kernel's buffers and does not
-// read them keeps the transfer at its end: that end is bounded, but a kick
-// does not wait for it.
-func TestAKickDoesNotWaitForTheEndOfATransfer(t *testing.T) {
-	s := ftptest.Start(t, ftptest.Options{})
-	c := s.Login(t, "diego", "secreto")
-	if code := c.Upload(noise(1<<20), "STOR f"); code != 226 {
-		t.Fatal(code)
-	}
-	raw := c.OpenData(c.Passive())
-	c.Send("RETR f")
-	c.Expect(150)
-	conn := c.Secure(raw)
-	if _, err := io.ReadFull(conn, make([]byte, 100)); err != nil {
-		t.Fatal(err)
-	}
-	for s.FTP.Sessions()[0].Bytes < 1<<20 {
-		time.Sleep(time.Millisecond) // all of it is on its way
-	}
-	kicked := time.Now()
-	s.FTP.Kick(0, "testing")
-	c.Expect(426)
-	c.Expect(421)
-	if took := time.Since(kicked); took > 3*time.Second {
-		t.Errorf("the kick took %v", took)
-	}
-}

@@ -132,7 +132,7 @@ func stat(s *session, ctx context.Context, a arg) (reply, error) {
 	code := 213
 	lines := []string{name.String()}
 	add := func(i vfs.Info) {
-		if !strings.ContainsAny(i.Name, "\r\n\x00") {
+		if !forges(i.Name) {
 			lines = append(lines, " "+string(ftp.AppendUnixLine(nil, entry(i, s.login.account.Perm), s.started)))
 		}
 	}
