@@ -26,11 +26,14 @@ type arg struct {
 func (s *session) hear(ctx context.Context, l line) {
 	s.control.lines.heard()
 	switch {
+	case errors.Is(l.err, ftp.ErrLineEndless):
+		// There is no next line to go on from.
+		s.stopTransfer(errControlLost)
+		s.reply(ctx, "", reply{}, refuseFor(l.err, "reply.longline"))
+		s.end(l.err)
+		return
 	case errors.Is(l.err, ftp.ErrLineTooLong):
 		s.refuseLine(ctx, refuseFor(l.err, "reply.longline"))
-		if errors.Is(l.err, ftp.ErrLineEndless) {
-			s.end(l.err) // there is no next line to go on from
-		}
 		return
 	case l.err != nil:
 		// A line that ends with the connection is no command.
@@ -48,8 +51,7 @@ func (s *session) hear(ctx context.Context, l line) {
 		return
 	}
 	if slices.Contains(foreign, cmd.Verb) {
-		s.send(say("reply.foreign"))
-		s.end(errForeign)
+		s.showOut()
 		return
 	}
 	r, known := s.srv.table[cmd.Verb]
@@ -66,18 +68,23 @@ func (s *session) hear(ctx context.Context, l line) {
 	s.publish(r.verb)
 }
 
-// refuseLine answers a line that is no command.
+// refuseLine answers a line that is no command; the last of too many in a
+// row with the end of the session instead.
 func (s *session) refuseLine(ctx context.Context, err error) {
-	s.reply(ctx, "", reply{}, err)
-	s.nonsense()
-}
-
-func (s *session) nonsense() {
 	s.control.bad++
 	if s.control.bad >= maxNonsense {
-		s.send(say("reply.foreign"))
-		s.end(errForeign)
+		s.showOut()
+		return
 	}
+	s.reply(ctx, "", reply{}, err)
+}
+
+// showOut ends a session that does not speak FTP. A transfer in progress has
+// its verdict first: nothing follows a 421.
+func (s *session) showOut() {
+	s.stopTransfer(errControlLost)
+	s.send(say("reply.foreign"))
+	s.end(errForeign)
 }
 
 // run does one command of the table.
