@@ -3,6 +3,7 @@ package dataport
 import (
 	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"net/netip"
 	"slices"
@@ -172,7 +173,7 @@ func (p *Ports) settle(c *candidate) {
 		if c.dropped {
 			p.exit(c)
 			p.unlock()
-			c.close(0)
+			c.close()
 			return
 		}
 		if pending != nil && late {
@@ -231,25 +232,30 @@ hold:
 			break hold
 		}
 	}
-	p.mu.Lock()
-	timeout := p.cfg.Drain
-	if c.dropped {
-		timeout = 0
+	c.tc.SetWriteDeadline(time.Now().Add(moment))
+	if c.tc.CloseWrite() == nil {
+		c.raw.SetWriteDeadline(time.Now().Add(moment))
+		if c.wire.CloseWrite() == nil {
+			// An upload is on its way already: a client that cannot send it
+			// does not come to read the 522.
+			p.mu.Lock()
+			c.deadline(time.Now().Add(p.cfg.Grace + time.Second))
+			p.mu.Unlock()
+			io.CopyN(io.Discard, c.tc, swallow)
+		}
 	}
-	p.mu.Unlock()
-	c.close(timeout)
 	p.mu.Lock()
 	p.exit(c)
 	p.unlock()
+	c.close()
 }
 
-// close ends a connection with close_notify, in order where there is time
-// for it.
-func (c *candidate) close(timeout time.Duration) {
-	if timeout > 0 {
-		layer.End(c.tc, c.wire.Gathering, timeout)
-		return
-	}
+// swallow is how much of a refused upload is taken and thrown away.
+const swallow = 64 << 20
+
+// close ends a connection with close_notify where that can be had without
+// waiting.
+func (c *candidate) close() {
 	c.raw.SetWriteDeadline(time.Now().Add(moment))
 	c.tc.CloseWrite()
 	c.raw.SetWriteDeadline(time.Now().Add(moment))
