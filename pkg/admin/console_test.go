@@ -54,9 +54,12 @@ func openTerminal(t *testing.T) (*terminal, *os.File) {
 		}
 	})
 	t.Cleanup(func() {
+		// A read of either end keeps it open, and each waits for the other
+		// to close: a last key wakes readline's.
 		slave.Close()
-		master.Close()
+		master.WriteString("\n")
 		reading.Wait()
+		master.Close()
 	})
 	return term, slave
 }
@@ -159,6 +162,8 @@ func TestALineBeingTypedSurvivesWhatIsToldMeanwhile(t *testing.T) {
 	term.sees("Connections: 41")
 	term.types("exit\n")
 	waitFor(t, over)
+	term.mu.Lock()
+	defer term.mu.Unlock()
 	if strings.Contains(term.seen.String(), "and a beginning") {
 		t.Error("a line without an end was drawn")
 	}
