@@ -53,11 +53,12 @@ type Conn struct {
 	noEPSV     bool // EPSV is refused, or its ports cannot be reached
 	noEPRT     bool
 	noMLSD     bool
-	mode       byte   // as MODE was told; 0 for stream
-	hashing    string // the algorithm that HASH uses, once known
-	noSetTime  bool   // MDTM only tells times here
-	named      bool   // CSID was asked
-	name       string // what it said
+	old        oldLists // what LIST is like here
+	mode       byte     // as MODE was told; 0 for stream
+	hashing    string   // the algorithm that HASH uses, once known
+	noSetTime  bool     // MDTM only tells times here
+	named      bool     // CSID was asked
+	name       string   // what it said
 
 	// Whoever takes it out owns it.
 	kept atomic.Pointer[kept] // the data connection that MODE B left open

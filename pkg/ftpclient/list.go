@@ -6,7 +6,6 @@ import (
 	"io"
 	"iter"
 	"strings"
-	"time"
 
 	"ftps/pkg/ftp"
 )
@@ -68,50 +67,7 @@ func (c *Conn) openListing(ctx context.Context, path string) (*listing, error) {
 			return nil, err
 		}
 	}
-	if strings.ContainsAny(path, "*?[]{}~\\\" ") || strings.HasPrefix(path, "-") {
-		return c.listInside(ctx, path)
-	}
-	return c.listPlain(ctx, path)
-}
-
-func (c *Conn) listPlain(ctx context.Context, path string) (*listing, error) {
-	d, err := c.download(ctx, transferKind{verb: "LIST", arg: path})
-	if err != nil {
-		return nil, err
-	}
-	// The lines' times are in the server's own zone, which it does not tell:
-	// entries are not Precise, and MDTM of one file would show the offset.
-	now := time.Now()
-	return &listing{d: d, parse: func(line string) (ftp.Entry, error) {
-		return ftp.ParseListLine(line, now)
-	}}, nil
-}
-
-// listInside lists a folder from within: servers take what follows LIST for
-// options and patterns, and a name with a space in it for two.
-func (c *Conn) listInside(ctx context.Context, path string) (*listing, error) {
-	l, err := func() (*listing, error) {
-		back, err := c.pwd(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if _, err := c.expect(ctx, "CWD", path, 2); err != nil {
-			return nil, err
-		}
-		l, err := c.listPlain(ctx, "")
-		if err != nil {
-			if c.enter() == nil {
-				c.expect(ctx, "CWD", back, 2)
-			}
-			return nil, err
-		}
-		l.d.(*Download).t.after = func() { c.expect(context.WithoutCancel(ctx), "CWD", back, 2) }
-		return l, nil
-	}()
-	if err != nil {
-		c.leave()
-	}
-	return l, err
+	return c.listOld(ctx, path)
 }
 
 // askFacts has the server send the facts that are shown and compared (RFC
