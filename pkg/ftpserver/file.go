@@ -161,6 +161,7 @@ func rnfr(s *session, ctx context.Context, a arg) (reply, error) {
 // rnto is RNTO.
 func rnto(s *session, ctx context.Context, a arg) (reply, error) {
 	from := s.once.rename
+	s.once.rename = nil // one RNFR is for one RNTO, whatever becomes of it
 	if from == nil {
 		return reply{}, refuse("reply.rnto.early")
 	}
