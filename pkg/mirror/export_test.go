@@ -1,5 +1,8 @@
 package mirror
 
+// WithoutPipeline moves every file alone.
+func (t *Transfer) WithoutPipeline() { t.noPipe.Store(true) }
+
 // SetVerify changes what must prove a file whole.
 func (t *Transfer) SetVerify(v Verify) { t.cfg.Verify = v }
 

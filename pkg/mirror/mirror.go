@@ -69,6 +69,7 @@ type Transfer struct {
 	same func(ours, theirs []byte) bool // whether an overlap is one; a test lets all pass
 
 	noHash atomic.Bool // the server announces hashes and has none
+	noPipe atomic.Bool // commands cannot be sent ahead here
 	direct atomic.Bool // uploads cannot be renamed here
 }
 

@@ -184,8 +184,16 @@ func (p *part) restart() error {
 	return p.file.Truncate(0)
 }
 
-// finish puts the whole file in its place.
+// finish puts the whole file in its place, and lets go of its record.
 func (p *part) finish(local string, t time.Time, noSync bool) error {
+	if err := p.settle(local, t, noSync); err != nil {
+		return err
+	}
+	return p.root.Remove(p.info)
+}
+
+// settle puts the whole file in its place.
+func (p *part) settle(local string, t time.Time, noSync bool) error {
 	if info, err := p.root.Stat(local); err == nil {
 		if info.IsDir() {
 			return &fs.PathError{Op: "rename", Path: local, Err: fs.ErrExist}
@@ -205,10 +213,7 @@ func (p *part) finish(local string, t time.Time, noSync bool) error {
 		// Some file systems keep no times; the file is whole all the same.
 		p.root.Chtimes(p.name, t, t)
 	}
-	if err := p.root.Rename(p.name, local); err != nil {
-		return err
-	}
-	return p.root.Remove(p.info)
+	return p.root.Rename(p.name, local)
 }
 
 // leave closes a part that is not whole. One without a byte goes.

@@ -30,18 +30,19 @@ func (r *run) all(ctx context.Context) error {
 		return err
 	}
 
-	jobs := make(chan Item)
+	jobs := make(chan []Item)
+	batches := r.batches()
 	var workers sync.WaitGroup
-	for range min(r.t.cfg.Jobs, len(r.plan.Files)) {
+	for range min(r.t.cfg.Jobs, len(batches)) {
 		workers.Go(func() {
-			for item := range jobs {
-				r.one(ctx, root, item)
+			for batch := range jobs {
+				r.several(ctx, root, batch)
 			}
 		})
 	}
-	for _, item := range r.plan.Files {
+	for _, batch := range batches {
 		select {
-		case jobs <- item:
+		case jobs <- batch:
 			continue
 		case <-ctx.Done():
 		}

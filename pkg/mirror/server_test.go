@@ -17,6 +17,7 @@ import (
 	"ftps/pkg/ftpclient"
 	"ftps/pkg/ftptest"
 	"ftps/pkg/mirror"
+	"ftps/pkg/vfs"
 	"ftps/pkg/vfs/jail"
 )
 
@@ -42,6 +43,26 @@ func (l *limited) Write(b []byte) (int, error) {
 		return 0, io.ErrClosedPipe
 	}
 	return l.Conn.Write(b)
+}
+
+// over starts our own server with the tree given.
+func over(t testing.TB, tree vfs.FS) func(context.Context) (*ftpclient.Conn, error) {
+	t.Helper()
+	s := ftptest.Start(t, ftptest.Options{Accounts: []ftptest.Account{{Name: "diego", Password: "secreto", FS: tree}}})
+	return func(ctx context.Context) (*ftpclient.Conn, error) {
+		c, err := ftpclient.Dial(ctx, ftpclient.Config{
+			Address: s.Addr.String(), ServerName: ftptest.ServerName, TLS: &tls.Config{RootCAs: s.Pool},
+			Timeout: 10 * time.Second,
+		})
+		if err != nil {
+			return nil, err
+		}
+		if err := c.Login(ctx, "diego", "secreto"); err != nil {
+			c.Close()
+			return nil, err
+		}
+		return c, nil
+	}
 }
 
 // ours starts our own server over a real folder. Data connections break

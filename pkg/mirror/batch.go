@@ -1,0 +1,434 @@
+package mirror
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"time"
+
+	"ftps/pkg/ftp"
+	"ftps/pkg/ftpclient"
+)
+
+const (
+	// smallFile is the length up to which a file travels in a batch: it is
+	// held in memory, and not resumed.
+	smallFile = recordFrom
+	// batchSize is how many files a connection takes at a time: enough to
+	// make the wait at their ends small, few enough to share the work.
+	batchSize = 128
+)
+
+// batches puts small files together, by the order of the plan; the others
+// stay alone.
+func (r *run) batches() [][]Item {
+	var all [][]Item
+	var batch []Item
+	size := min(batchSize, max(1, len(r.plan.Files)/r.t.cfg.Jobs))
+	for _, item := range r.plan.Files {
+		if !r.batched(item) {
+			all = append(all, []Item{item})
+			continue
+		}
+		if batch = append(batch, item); len(batch) == size {
+			all, batch = append(all, batch), nil
+		}
+	}
+	if len(batch) > 0 {
+		all = append(all, batch)
+	}
+	return all
+}
+
+// batched are files that are small for sure.
+func (r *run) batched(item Item) bool {
+	return r.plan.Tree && item.Size >= 0 && item.Size < smallFile && item.Precise &&
+		(r.plan.Direction == Download || !r.o.Resume)
+}
+
+// several moves a batch over one pipeline. Whatever does not go through it is
+// moved alone, which has more ways to.
+func (r *run) several(ctx context.Context, root *os.Root, batch []Item) {
+	rest := batch
+	if len(batch) > 1 {
+		rest = r.piped(ctx, root, batch)
+	}
+	for _, item := range rest {
+		r.one(ctx, root, item)
+	}
+}
+
+func (r *run) piped(ctx context.Context, root *os.Root, batch []Item) (rest []Item) {
+	if r.t.noPipe.Load() {
+		return batch
+	}
+	c, err := r.t.pool.Get(ctx)
+	if err != nil {
+		return batch
+	}
+	defer func() { r.t.pool.Put(c) }()
+	b := &batching{run: r, ctx: ctx, conn: c, root: root}
+	if name, err := c.ServerName(ctx); err != nil || r.plan.Direction == Upload && name != atomicServer {
+		r.t.noPipe.Store(err == nil)
+		return batch
+	}
+	if b.sums = r.t.sums(c); b.sums.has {
+		if c.ChooseHash(ctx, b.sums.method) != nil {
+			return batch
+		}
+	} else if r.t.cfg.Verify == VerifyHash {
+		return batch
+	}
+	b.pipe, err = c.Pipeline(ctx)
+	if err != nil {
+		r.t.noPipe.Store(errors.Is(err, errors.ErrUnsupported))
+		return batch
+	}
+	defer b.pipe.Close()
+	if r.plan.Direction == Download {
+		b.download(batch)
+	} else {
+		b.upload(batch)
+	}
+	return b.rest
+}
+
+// batching is one batch under way.
+type batching struct {
+	run  *run
+	ctx  context.Context
+	conn *ftpclient.Conn
+	root *os.Root
+	pipe *ftpclient.Pipeline
+	sums *sums // of one file after the other
+	rest []Item
+}
+
+// failed sorts a file out: to be tried alone, or lost.
+func (b *batching) failed(item Item, err error) {
+	switch {
+	case b.ctx.Err() != nil:
+	case again(err), errors.Is(err, errAlone):
+		b.rest = append(b.rest, item)
+	default:
+		b.run.failed(item, err)
+	}
+}
+
+// errAlone: a file that a batch does not handle.
+var errAlone = errors.New("mirror: not in a batch")
+
+// download brings the files of a batch. Each RETR has the HASH behind it.
+func (b *batching) download(batch []Item) {
+	var sent []Item
+	for len(batch) > 0 || len(sent) > 0 {
+		for len(batch) > 0 && b.pipe.Room() {
+			item := batch[0]
+			batch = batch[1:]
+			if b.run.o.Resume && present(b.root, item) {
+				b.run.done(Done{Item: item, Bytes: item.Size, Resumed: true, Verified: Present})
+				continue
+			}
+			if err := b.pipe.Send("RETR", item.Remote); err != nil {
+				b.failed(item, err)
+				continue
+			}
+			if b.sums.has {
+				b.pipe.Send(b.sums.method.Verb, item.Remote)
+			}
+			sent = append(sent, item)
+		}
+		if len(sent) == 0 {
+			continue
+		}
+		item := sent[0]
+		sent = sent[1:]
+		done, err := b.retrieve(item)
+		if err != nil {
+			b.failed(item, err)
+		} else {
+			b.run.done(done)
+		}
+		if !b.conn.Usable() || b.ctx.Err() != nil {
+			b.rest = append(append(b.rest, sent...), batch...)
+			return
+		}
+	}
+}
+
+func (b *batching) retrieve(item Item) (Done, error) {
+	start := time.Now()
+	data, err := b.fetch(item)
+	verified := BySize
+	if b.sums.has && b.conn.Usable() {
+		reply, hashErr := b.pipe.Reply()
+		if err != nil {
+			return Done{}, err
+		}
+		var sum []byte
+		if hashErr == nil {
+			sum, hashErr = b.sums.method.Sum(reply)
+		}
+		if hashErr != nil {
+			if err := b.run.t.untold(b.conn, hashErr); err != nil {
+				return Done{}, err
+			}
+		} else if proven, err := b.run.t.compare(sum, b.sums); err != nil {
+			return Done{}, err
+		} else if proven {
+			verified = ByHash
+		}
+	}
+	if err != nil {
+		return Done{}, err
+	}
+	if err := b.keep(item, data); err != nil {
+		return Done{}, err
+	}
+	return Done{
+		Item: item, Bytes: item.Size, Moved: item.Size, SHA256: b.sums.sha.Sum(nil),
+		Seconds: time.Since(start).Seconds(), Verified: verified,
+	}, nil
+}
+
+// fetch reads one file into memory, up to the length that was listed and not
+// a byte more.
+func (b *batching) fetch(item Item) ([]byte, error) {
+	d, err := b.pipe.Download()
+	if err != nil {
+		return nil, err
+	}
+	b.run.t.tell(Started{Item: item})
+	data := make([]byte, item.Size+1)
+	n, err := io.ReadFull(d, data)
+	switch {
+	case err == nil:
+		d.Close()
+		return nil, ErrSize
+	case err != io.EOF && err != io.ErrUnexpectedEOF:
+		d.Close()
+		return nil, err
+	}
+	// io.ReadFull hides a verdict behind what it read.
+	if err := d.Close(); err != nil {
+		return nil, err
+	}
+	if int64(n) != item.Size {
+		return nil, ErrSize
+	}
+	b.run.t.tell(Moved{Item: item, N: item.Size})
+	b.sums.reset()
+	b.sums.Write(data[:n])
+	return data[:n], nil
+}
+
+// keep puts a file that is whole in its place, by way of a name beside it.
+func (b *batching) keep(item Item, data []byte) error {
+	dir, base := path.Split(item.Local)
+	p := &part{root: b.root, name: dir + partName(base, 1)}
+	p.info = p.name + infoSuffix
+	if names := b.run.planned(); names[p.name] {
+		return errAlone
+	}
+	var err error
+	if p.file, err = b.root.OpenFile(p.name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			return errAlone // an earlier part, or somebody's own
+		}
+		return err
+	}
+	if _, err = p.file.Write(data); err == nil {
+		err = p.settle(item.Local, item.ModTime, b.run.t.cfg.NoSync)
+	}
+	if err != nil {
+		p.file.Close()
+		b.root.Remove(p.name)
+	}
+	return err
+}
+
+// uploading is one file of a batch on its way.
+type uploading struct {
+	item  Item
+	verbs []string // of what is still to be answered
+	sums  *sums
+	done  Done
+}
+
+// upload sends the files of a batch. What follows a file (its time, its hash)
+// is sent only when it is stored: behind one that was refused it would be
+// about another.
+func (b *batching) upload(batch []Item) {
+	var line []*uploading // in the order of the commands sent
+	for len(batch) > 0 || len(line) > 0 {
+		for len(batch) > 0 && b.pipe.Room() && len(line) < batchSize/2 {
+			item := batch[0]
+			batch = batch[1:]
+			if err := b.pipe.Send("STOR", item.Remote); err != nil {
+				b.failed(item, err)
+				continue
+			}
+			line = append(line, &uploading{item: item})
+		}
+		if len(line) == 0 {
+			continue
+		}
+		u := line[0]
+		line = line[1:]
+		var err error
+		if len(u.verbs) == 0 {
+			err = b.store(u)
+			for range u.verbs {
+				line = append(line, u)
+			}
+			if err == nil && len(u.verbs) == 0 {
+				b.run.done(u.done)
+			}
+		} else {
+			err = b.heard(u)
+		}
+		if err != nil {
+			b.failed(u.item, err)
+			// Nothing about this file any more.
+			for _, other := range line {
+				if other == u {
+					other.done.Item.ID = -1
+				}
+			}
+		}
+		if !b.conn.Usable() || b.ctx.Err() != nil {
+			b.left(line, batch)
+			return
+		}
+	}
+}
+
+// left gives back what was not finished.
+func (b *batching) left(line []*uploading, batch []Item) {
+	seen := make(map[*uploading]bool)
+	for _, u := range line {
+		if !seen[u] && u.done.Item.ID >= 0 {
+			b.rest = append(b.rest, u.item)
+		}
+		seen[u] = true
+	}
+	b.rest = append(b.rest, batch...)
+}
+
+// store sends one file and puts in line what is to follow it.
+func (b *batching) store(u *uploading) error {
+	start := time.Now()
+	up, err := b.pipe.Upload()
+	if err != nil {
+		return err
+	}
+	data, info, err := b.source(u.item)
+	if err != nil {
+		up.Abort() // the server must not keep this
+		return err
+	}
+	u.item.Size, u.item.ModTime = info.Size(), info.ModTime()
+	b.run.t.tell(Started{Item: u.item})
+	up.Write(data)
+	if err := up.Close(); err != nil {
+		return err
+	}
+	b.run.t.tell(Moved{Item: u.item, N: int64(len(data))})
+	u.sums = b.run.t.sums(b.conn)
+	u.sums.Write(data)
+	u.done = Done{
+		Item: u.item, Bytes: u.item.Size, Moved: u.item.Size, SHA256: u.sums.sha.Sum(nil),
+		Seconds: time.Since(start).Seconds(), Verified: Confirmed,
+	}
+	if b.conn.Features().Has("MFMT") {
+		b.follow(u, "MFMT", ftp.FormatTime(u.item.ModTime.UTC().Truncate(time.Second))+" "+u.item.Remote)
+	}
+	switch {
+	case u.sums.has:
+		b.follow(u, u.sums.method.Verb, u.item.Remote)
+	case b.run.t.cfg.Verify != VerifyNone:
+		b.follow(u, "SIZE", u.item.Remote)
+	}
+	return nil
+}
+
+func (b *batching) follow(u *uploading, verb, arg string) {
+	if b.pipe.Send(verb, arg) == nil {
+		u.verbs = append(u.verbs, verb)
+	}
+}
+
+// source reads a file of ours whole. One that changes meanwhile is not sent.
+func (b *batching) source(item Item) ([]byte, fs.FileInfo, error) {
+	file, err := b.root.OpenFile(item.Local, os.O_RDONLY|nonblock, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer file.Close()
+	before, err := file.Stat()
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case !before.Mode().IsRegular():
+		return nil, nil, ErrNotRegular
+	case before.Size() >= 2*smallFile:
+		return nil, nil, ErrChanged
+	}
+	var buf bytes.Buffer
+	buf.Grow(int(before.Size()) + bytes.MinRead)
+	if _, err := buf.ReadFrom(io.LimitReader(file, before.Size()+1)); err != nil {
+		return nil, nil, err
+	}
+	after, err := file.Stat()
+	if err != nil {
+		return nil, nil, err
+	}
+	if int64(buf.Len()) != before.Size() || !after.ModTime().Equal(before.ModTime()) || after.Size() != before.Size() {
+		return nil, nil, ErrChanged
+	}
+	return buf.Bytes(), after, nil
+}
+
+// heard takes the answer to something that followed a file.
+func (b *batching) heard(u *uploading) error {
+	verb := u.verbs[0]
+	u.verbs = u.verbs[1:]
+	reply, err := b.pipe.Reply()
+	if u.done.Item.ID < 0 {
+		return nil // it has failed already
+	}
+	if err != nil {
+		return err
+	}
+	switch {
+	case verb == "MFMT":
+	case verb == "SIZE":
+		if n, err := ftp.ParseNumber(reply.Lines[0]); reply.Code/100 == 2 && err == nil {
+			if n != u.item.Size {
+				return fmt.Errorf("%w: %d, not %d", ErrSize, n, u.item.Size)
+			}
+			u.done.Verified = BySize
+		}
+	default:
+		sum, err := u.sums.method.Sum(reply)
+		if err != nil {
+			if err := b.run.t.untold(b.conn, err); err != nil {
+				return err
+			}
+			break
+		}
+		if _, err := b.run.t.compare(sum, u.sums); err != nil {
+			return err
+		}
+		u.done.Verified = ByHash
+	}
+	if len(u.verbs) == 0 {
+		b.run.done(u.done)
+	}
+	return nil
+}
