@@ -296,3 +296,87 @@ func TestAttackHTTPOnData(t *testing.T) {
 	}
 	whole(t, c)
 }
+
+// Who knew the old password keeps tickets that its sessions were given. The
+// account's new sessions take tickets of the account, but not those.
+func TestAttackTicketFromBeforeAPasswordChange(t *testing.T) {
+	s, first := victim(t)
+	second := s.enter(t, "", "diego", "secreto")
+	for _, c := range []*ftptest.Conn{first, second} {
+		whole(t, c)
+		c.Cmd(221, "QUIT")
+		c.ExpectClosed()
+	}
+	steal := func(old *ftptest.Conn, password string) string {
+		c := s.enter(t, "", "diego", password)
+		port := c.Passive()
+		thief := old.Secure(c.OpenData(port))
+		if err := thief.Handshake(); err != nil {
+			t.Fatal(err)
+		}
+		got := spoils(thief)
+		c.Send("RETR f")
+		c.Expect(150)
+		select {
+		case loot := <-got:
+			c.Read()
+			return loot
+		case <-time.After(time.Second):
+		}
+		receive(t, c, c.OpenData(port))
+		return ""
+	}
+	// The control: while the password stands, the ticket is the account's.
+	if got := steal(first, "secreto"); got != secretFile {
+		t.Fatalf("the old ticket got %q: this shows nothing", got)
+	}
+	s.reread(t, 1)
+	if _, said, code := run(t, s.dir, "nuevo\n", "passwd", "diego", "--password-stdin", "--cost", "4"); code != 0 {
+		t.Fatal(said)
+	}
+	s.reread(t, 2)
+	if got := steal(second, "nuevo"); got != "" {
+		t.Errorf("the ticket from before the change got %q", got)
+	}
+}
+
+// The control for data in the clear: who listens on the wire has the file.
+func TestATapOnAPlainConnectionHasTheFile(t *testing.T) {
+	for _, plain := range []bool{false, true} {
+		near, far := net.Pipe()
+		tap := &wiretap{Conn: near}
+		if plain {
+			go io.Copy(io.Discard, far)
+			io.WriteString(tap, secretFile)
+		} else {
+			cert := ephemeral(t)
+			go func() {
+				conn := tls.Server(far, &tls.Config{Certificates: []tls.Certificate{cert}})
+				io.Copy(io.Discard, conn)
+			}()
+			conn := tls.Client(tap, &tls.Config{InsecureSkipVerify: true})
+			if _, err := io.WriteString(conn, secretFile); err != nil {
+				t.Fatal(err)
+			}
+		}
+		near.Close()
+		far.Close()
+		if heard := bytes.Contains(tap.sent, []byte(secretFile)); heard != plain {
+			t.Errorf("in clear %v: the tap has the file: %v", plain, heard)
+		}
+	}
+}
+
+func ephemeral(t testing.TB) tls.Certificate {
+	t.Helper()
+	dir := t.TempDir()
+	crt, key := filepath.Join(dir, "crt"), filepath.Join(dir, "key")
+	if _, said, code := run(t, dir, "", "cert", "make", "--cert", crt, "--key", key); code != 0 {
+		t.Fatal(said)
+	}
+	pair, err := tls.LoadX509KeyPair(crt, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pair
+}

@@ -115,6 +115,14 @@ func (d *Daemon) usersChanged(list *users.List, err error) {
 		return
 	}
 	d.usersFault.Store(nil)
+	// Tickets of an account that is no longer what it was are worthless, those
+	// of ended sessions too: another session of the account would take them.
+	// Nobody has logged in to the new one yet.
+	for u := range d.backend.verifier.List().All {
+		if now, ok := list.Lookup(u.Name); !ok || !sameButRates(now, u) {
+			d.ports.ForgetAccount(u.Name)
+		}
+	}
 	stale := d.backend.exchange(list)
 	for _, s := range d.server.Sessions() {
 		if stale[s.ID] {
