@@ -180,6 +180,7 @@ func daemonConfig(set *config.Server, lang catalog.Lang) daemon.Config {
 		NoSync:       set.NoFsync,
 		Certs:        certFiles(set),
 		MakeCert:     !set.Named("cert") && !set.Named("key"),
+		ClientCA:     set.ClientCA,
 		Lang:         lang,
 		Banner:       set.Banner,
 		Version:      version(),

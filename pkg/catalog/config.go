@@ -28,6 +28,8 @@ var configRows = []Row{
 		ES: "responder 226 sin sincronizar con el disco: más rápido, y un corte de luz puede perder el archivo"},
 	{Key: "config.help.cert", EN: "PEM `file` of a certificate; repeatable; made when neither --cert nor --key is given and neither file exists",
 		ES: "`archivo` PEM de un certificado; repetible; se crea si no se dan --cert ni --key y ningún archivo existe"},
+	{Key: "config.help.client_ca", EN: "PEM `file` of the authorities of client certificates; an account with client_cert logs in by its certificate alone",
+		ES: "`archivo` PEM con las autoridades de los certificados de cliente; una cuenta con client_cert entra solo con su certificado"},
 	{Key: "config.help.key", EN: "PEM `file` of a certificate's key; one for each --cert, in the same order",
 		ES: "`archivo` PEM de la clave de un certificado; uno por cada --cert, en el mismo orden"},
 	{Key: "config.help.session_reuse", EN: "require or prefer that a data connection resumes a TLS session of the same account (`rule`)",

@@ -41,6 +41,7 @@ type Server struct {
 	RootDir      string
 	Users        string
 	Certs, Keys  []string
+	ClientCA     string
 	RunAs        string
 	Umask        fs.FileMode
 	NoFsync      bool

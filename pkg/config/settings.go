@@ -76,6 +76,8 @@ func Settings() []Setting {
 			parse: list(func(s *Server) *[]string { return &s.Certs })},
 		{Name: "key", Default: "certs/server.key", List: true, Group: security, Help: "config.help.key",
 			parse: list(func(s *Server) *[]string { return &s.Keys })},
+		{Name: "client-ca", Group: security, Help: "config.help.client_ca",
+			parse: text(func(s *Server) *string { return &s.ClientCA })},
 		{Name: "session-reuse", Default: "require", Group: security, Help: "config.help.session_reuse",
 			parse: choice(func(s *Server) *string { return &s.Reuse }, "require", "prefer")},
 		{Name: "run-as", Group: security, Help: "config.help.run_as",

@@ -84,6 +84,11 @@ func (b *backend) Login(ctx context.Context, a ftpserver.Attempt) (*ftpserver.Ac
 	if err != nil {
 		return nil, err
 	}
+	return b.admit(ctx, a, user)
+}
+
+// admit opens the account for a session whose login holds.
+func (b *backend) admit(ctx context.Context, a ftpserver.Attempt, user *users.User) (*ftpserver.Account, error) {
 	release, err := b.sessions.Account(user.Name, user.MaxSessions)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ftpserver.ErrSessions, err)
@@ -194,6 +199,12 @@ func (b *backend) exchange(list *users.List) (stale map[string]bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.verifier.Set(list)
+	for name, s := range b.shared {
+		if now, ok := list.Lookup(name); ok {
+			s.up.Set(now.RateUp)
+			s.down.Set(now.RateDown)
+		}
+	}
 	stale = make(map[string]bool)
 	for l := range b.open {
 		now, ok := list.Lookup(l.user.Name)

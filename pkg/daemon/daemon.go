@@ -10,6 +10,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"io/fs"
 	"log/slog"
 	"net/netip"
@@ -53,6 +54,7 @@ type Config struct {
 	Certs    []pki.Files
 	MakeCert bool        // make the first pair where neither file exists
 	Keeper   *pki.Keeper // replaces Certs
+	ClientCA string      // PEM file of the authorities of client certificates, or ""
 	Reuse    dataport.Reuse
 
 	Lang    catalog.Lang
@@ -78,6 +80,7 @@ type Daemon struct {
 	cfg       Config
 	listeners *listeners
 	keeper    *pki.Keeper
+	clientCAs *x509.CertPool // nil where no client is asked for a certificate
 	server    *ftpserver.Server
 	ports     *dataport.Ports
 	backend   *backend
@@ -118,6 +121,11 @@ func New(cfg Config) (_ *Daemon, err error) {
 	// Keys may be root's alone: they are read before privileges are dropped.
 	if d.keeper, err = d.openKeeper(); err != nil {
 		return nil, err
+	}
+	if cfg.ClientCA != "" {
+		if d.clientCAs, err = pki.LoadPool(cfg.ClientCA); err != nil {
+			return nil, err
+		}
 	}
 	if d.listeners, err = listen(&cfg); err != nil {
 		return nil, err
@@ -163,12 +171,17 @@ func New(cfg Config) (_ *Daemon, err error) {
 
 // tlsConfig is the ring of ticket keys for control and data connections.
 func (d *Daemon) tlsConfig() *tls.Config {
-	return &tls.Config{
+	cfg := &tls.Config{
 		MinVersion:     tls.VersionTLS12,
 		GetCertificate: d.keeper.GetCertificate,
 		// Offered, never demanded: a client that names none is served.
 		NextProtos: []string{"ftp", "ftp-data"},
 	}
+	if d.clientCAs != nil {
+		// Asked for, not demanded: other accounts have passwords.
+		cfg.ClientAuth, cfg.ClientCAs = tls.VerifyClientCertIfGiven, d.clientCAs
+	}
+	return cfg
 }
 
 // Run serves until ctx ends or [Daemon.Stop]; then every session is told 421,

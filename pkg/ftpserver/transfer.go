@@ -123,7 +123,7 @@ func (t *transfer) perform(ctx context.Context, stall time.Duration) error {
 	// wants it gone.
 	stop := context.AfterFunc(ctx, conn.Abort)
 	defer stop()
-	f := t.mode.frame(layer.Rate(ctx, layer.Stall(conn, stall), t.up, t.down))
+	f := t.mode.frame(layer.Rate(ctx, layer.Stall(conn, stall), t.up, paced(t.down, conn)))
 	err := t.carry(ctx, f)
 	if err == nil && t.direction != event.Upload {
 		err = blameIf(errData, f.close())

@@ -38,9 +38,9 @@ var keys = []key{
 	{"max_sessions", true, readMaxSessions},
 	{"allow_from", true, readAllowFrom},
 	{"session_reuse", true, readReuse},
-	{"rate_up", false, readRateUp},
-	{"rate_down", false, readRateDown},
-	{"client_cert", false, readClientCert},
+	{"rate_up", true, readRateUp},
+	{"rate_down", true, readRateDown},
+	{"client_cert", true, readClientCert},
 	{"disabled", true, readDisabled},
 	{"expires", true, readExpires},
 }

@@ -49,11 +49,12 @@ func (u *User) Expired(now time.Time) bool {
 }
 
 // Same reports whether u and v are the same account with the same settings,
-// wherever they stand in their files.
+// wherever they stand in their files. Rates do not count: a new one takes
+// hold in the middle of a transfer, and nobody needs to log in anew for it.
 func (u *User) Same(v *User) bool {
 	return u.Name == v.Name && u.Hash == v.Hash && u.Home == v.Home && u.Perm == v.Perm &&
 		u.Quota == v.Quota && u.MaxSessions == v.MaxSessions && u.Reuse == v.Reuse &&
-		u.RateUp == v.RateUp && u.RateDown == v.RateDown && u.ClientCert == v.ClientCert &&
+		u.ClientCert == v.ClientCert &&
 		u.Disabled == v.Disabled && u.Expires.Equal(v.Expires) &&
 		slices.Equal(u.AllowFrom, v.AllowFrom)
 }

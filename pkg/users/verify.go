@@ -24,6 +24,7 @@ var (
 	CauseDisabled = errors.New("account disabled")
 	CauseExpired  = errors.New("account expired")
 	CauseAddress  = errors.New("address not allowed")
+	CauseNoCert   = errors.New("account is bound to a client certificate")
 )
 
 // Refusal is a refused login. It says the same whatever the cause was, so
@@ -111,9 +112,33 @@ func (v *Verifier) Verify(ctx context.Context, name, password string, addr netip
 	return now, nil
 }
 
-// find returns the account of that name, or why nobody may log in to it from
+// ByCertificate returns the account of that name, if it is bound to the
+// client certificate whose pin was shown and may log in from addr now. The
+// caller has verified the certificate, and that the client holds its key.
+func (v *Verifier) ByCertificate(name, pin string, addr netip.Addr) (*User, error) {
+	u, cause := v.List().open(name, addr)
+	if cause == nil && (u.ClientCert == "" || u.ClientCert != pin) {
+		cause = CauseNoCert
+	}
+	if cause != nil {
+		return nil, &Refusal{cause}
+	}
+	return u, nil
+}
+
+// find returns the account of that name, or why no password opens it from
 // addr.
 func (l *List) find(name string, addr netip.Addr) (*User, error) {
+	u, cause := l.open(name, addr)
+	if cause == nil && u.ClientCert != "" {
+		cause = CauseNoCert
+	}
+	return u, cause
+}
+
+// open returns the account of that name, or why nobody may log in to it from
+// addr.
+func (l *List) open(name string, addr netip.Addr) (*User, error) {
 	u, ok := l.Lookup(name)
 	switch {
 	case !ok:
