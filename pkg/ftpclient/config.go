@@ -55,6 +55,11 @@ type Config struct {
 	// Trace is called with each line of the dialogue, passwords masked, in
 	// the goroutine that uses the connection.
 	Trace func(sent bool, line string)
+	// OnData is called for each data connection once its TLS stands, in the
+	// goroutine that uses the connection: with the verb of the transfer, and
+	// with what its TLS is, whether it resumed the control connection's
+	// session above all. [Pipeline]s make theirs without it.
+	OnData func(verb string, state tls.ConnectionState)
 	// DialContext makes the TCP connections; nil means a net.Dialer with
 	// TCP keepalive.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)

@@ -221,6 +221,9 @@ func (t *transfer) establish(data opener, upload bool) error {
 		data.cancel()
 		return t.unopened(err)
 	}
+	if t.c.cfg.OnData != nil {
+		t.c.cfg.OnData(t.verb, t.tc.ConnectionState())
+	}
 	tcp, upl := t.tcp, upload
 	t.stopCancel = context.AfterFunc(t.ctx, func() { cut(tcp, upl) })
 	return nil
