@@ -229,6 +229,18 @@ func TestAStalledHandshakeEndsTheWaitWithItsOwnVerdict(t *testing.T) {
 	})
 }
 
+func TestASilentConnectionHasItsTimeFromTheCommandOn(t *testing.T) {
+	inBubble(t, 1, nil, func(t *testing.T, r *rig) {
+		c := r.client(alice, "ana", Require, nil)
+		pr := c.pasv()
+		silent := r.open(alice, pr.Port())
+		time.Sleep(20 * time.Second)
+		got := take(pr, event.Download)
+		expect(t, <-got, ErrHandshake, 10*time.Second)
+		silent.Close()
+	})
+}
+
 func TestAPlaintextConnectionAloneIs425WithinTheGrace(t *testing.T) {
 	inBubble(t, 1, nil, func(t *testing.T, r *rig) {
 		c := r.client(alice, "ana", Require, nil)

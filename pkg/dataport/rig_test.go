@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"ftps/pkg/event"
+	"ftps/pkg/layer"
 )
 
 var (
@@ -220,7 +221,7 @@ func (c *client) dial(port int) (*tls.Conn, error) {
 }
 
 func handshake(raw net.Conn, cfg *tls.Config) (*tls.Conn, error) {
-	tc := tls.Client(raw, cfg)
+	tc := tls.Client(layer.StrictEOF(raw), cfg)
 	raw.SetDeadline(time.Now().Add(time.Minute))
 	err := tc.Handshake()
 	raw.SetDeadline(time.Time{})

@@ -292,7 +292,7 @@ func (p *Ports) judge(c *candidate, now time.Time) (pr *Promise, how string, pen
 		return suitors[0], None, nil, nil
 	}
 	if c.nominee == nil {
-		return p.judgeBare(c, suitors, now)
+		return judgeBare(suitors)
 	}
 
 	// The ticket has resumed: whoever is behind it has its secret, and the
@@ -326,14 +326,12 @@ func (p *Ports) judge(c *candidate, now time.Time) (pr *Promise, how string, pen
 }
 
 // judgeBare judges a connection that has shown no ticket.
-func (p *Ports) judgeBare(c *candidate, suitors []*Promise, now time.Time) (*Promise, string, *Session, error) {
+func judgeBare(suitors []*Promise) (*Promise, string, *Session, error) {
 	for _, pr := range suitors {
-		// An exclusive promise is alone at its place, so the address and
-		// port can only mean its session.
-		if pr.exclusive && !pr.session.resumed {
-			if p.shadowed(c.place, pr.session, now) {
-				return nil, "", nil, fault.New("data.refused.late")
-			}
+		// An exclusive promise is alone at its place, and came to one
+		// without a quarantine: the address and port can only mean its
+		// session.
+		if pr.exclusive {
 			return pr, None, nil, nil
 		}
 	}

@@ -59,7 +59,8 @@ func configFor(hello *tls.ClientHelloInfo) (*tls.Config, error) {
 	cfg.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 		if tls13 {
 			// Asked for in TLS 1.3 only where no ticket was good for
-			// anything: the connection is unproven after all.
+			// anything, such as one that is too old: the connection is
+			// unproven after all.
 			cfg.SessionTicketsDisabled = true
 		}
 		return certificate(ring, hello)

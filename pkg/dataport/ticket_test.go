@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -294,6 +295,9 @@ func TestALPNIsOfferedAndNeverDemanded(t *testing.T) {
 			tc, err := c.dial(pr.Port())
 			if got := tc.ConnectionState().NegotiatedProtocol; got != test.want || (err != nil) != test.fails {
 				t.Errorf("offered %q: %q, %v", test.offer, got, err)
+			}
+			if test.fails && !strings.Contains(err.Error(), "no application protocol") {
+				t.Errorf("the client is told %v, want the alert", err)
 			}
 			pr.Cancel()
 			tc.Close()
