@@ -41,11 +41,11 @@ var (
 // rig is the one server of a fuzz target, with a session that looks on.
 // Control connections are pipes in memory; data connections are real.
 type rig struct {
-	srv    *Server
-	cert   tls.Certificate
-	watch  *watcher
-	active net.Listener // where the client waits for PORT and EPRT
-	number int
+	srv      *Server
+	cert     tls.Certificate
+	watch    *watcher
+	active   net.Listener  // where the client waits for PORT and EPRT
+	patience time.Duration // of clients
 
 	mu   sync.Mutex
 	tree *watched // of the account diego
@@ -55,9 +55,9 @@ type rig struct {
 	other *speaker // a session of another account, which nothing may disturb
 }
 
-func newRig(f *testing.F) *rig {
+func newRig(f testing.TB) *rig {
 	f.Helper()
-	r := &rig{cert: fuzzCertificate(f), watch: &watcher{ended: make(map[int]error)}}
+	r := &rig{patience: fuzzPatience, cert: fuzzCertificate(f), watch: &watcher{ended: make(map[int]error)}}
 	var listeners []net.Listener
 	for range 2 {
 		listeners = append(listeners, listen(f, "127.0.0.1:0"))
@@ -92,14 +92,14 @@ func newRig(f *testing.F) *rig {
 	})
 
 	conn := r.begin(false)
-	r.other = &speaker{conn: conn, in: bufio.NewReader(conn)}
+	r.other = &speaker{patience: fuzzPatience, conn: conn, in: bufio.NewReader(conn)}
 	if code, text, err := r.other.read(); code != 220 || err != nil {
 		f.Fatal(code, text, err)
 	}
 	return r
 }
 
-func listen(f *testing.F, address string) net.Listener {
+func listen(f testing.TB, address string) net.Listener {
 	f.Helper()
 	l, err := net.Listen("tcp", address)
 	if err != nil {
@@ -226,7 +226,7 @@ func (w *watcher) take(number int) (bad []string, cause error, ended bool) {
 // speaker is a client: it reads replies strictly, and opens the data
 // connections that they ask for.
 type speaker struct {
-	t      *testing.T
+	t      testing.TB
 	conn   net.Conn
 	in     *bufio.Reader
 	number int
@@ -236,15 +236,18 @@ type speaker struct {
 	abrupt   bool   // end data connections without close_notify
 	transfer sync.WaitGroup
 
-	finals []int // codes of the final replies so far
-	starts int   // 1yz replies so far
+	patience time.Duration
+
+	found  []string // what must not be
+	finals []int    // codes of the final replies so far
+	starts int      // 1yz replies so far
 	early  chan struct{}
 }
 
 // read reads one reply. It knows nothing of how the server writes them but
 // RFC 959 §4.2.
 func (s *speaker) read() (code int, lines []string, err error) {
-	s.conn.SetDeadline(time.Now().Add(fuzzPatience))
+	s.conn.SetDeadline(time.Now().Add(s.patience))
 	for {
 		text, err := s.in.ReadString('\n')
 		if err != nil {
@@ -277,6 +280,11 @@ func (s *speaker) read() (code int, lines []string, err error) {
 	}
 }
 
+// find notes what must not be.
+func (s *speaker) find(format string, args ...any) {
+	s.found = append(s.found, fmt.Sprintf(format, args...))
+}
+
 // hear reads one reply and does what a client does about it.
 func (s *speaker) hear() (code int, err error) {
 	code, lines, err := s.read()
@@ -289,13 +297,13 @@ func (s *speaker) hear() (code int, err error) {
 		if to, err := ftp.ParsePASVReply(lines[0]); err == nil {
 			s.port = to.Port()
 		} else {
-			s.t.Errorf("227 %q: %v", lines, err)
+			s.find("227 %q: %v", lines, err)
 		}
 	case 229:
 		if port, err := ftp.ParseEPSVReply(lines[0]); err == nil {
 			s.port = port
 		} else {
-			s.t.Errorf("229 %q: %v", lines, err)
+			s.find("229 %q: %v", lines, err)
 		}
 	case 150:
 		s.openData()
@@ -364,7 +372,7 @@ func (s *speaker) serveActive(l net.Listener) (stop func()) {
 }
 
 // fuzzCertificate makes a certificate that nobody needs to trust.
-func fuzzCertificate(f *testing.F) tls.Certificate {
+func fuzzCertificate(f testing.TB) tls.Certificate {
 	f.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -485,7 +493,7 @@ func (w *watched) Chtimes(ctx context.Context, name vfs.Name, mtime time.Time) e
 }
 
 // digest is all that can be seen of a tree.
-func digest(t *testing.T, tree vfs.FS, folder vfs.Name, out *bytes.Buffer) {
+func digest(t testing.TB, tree vfs.FS, folder vfs.Name, out *bytes.Buffer) {
 	t.Helper()
 	ctx := context.Background()
 	var infos []vfs.Info

@@ -76,12 +76,14 @@ func fuzzSession(f *testing.F, st stage) {
 		if len(input) > fuzzBytes || bytes.Count(input, []byte{'\n'}) > fuzzLines {
 			return
 		}
-		r.converse(t, st, input, how)
+		for _, found := range r.converse(t, st, input, how) {
+			t.Error(found)
+		}
 	})
 }
 
-// converse holds one session and judges it.
-func (r *rig) converse(t *testing.T, st stage, input []byte, how uint16) {
+// converse holds one session and returns what is wrong with it.
+func (r *rig) converse(t testing.TB, st stage, input []byte, how uint16) (found []string) {
 	tree := &watched{FS: fuzzTree(t)}
 	perm := []vfs.Perm{vfs.ReadWrite, vfs.ReadOnly, vfs.Dropbox, vfs.ReadWrite &^ vfs.List}[how/howPerm0%4]
 	g := &gate{open: make(chan struct{})}
@@ -91,7 +93,7 @@ func (r *rig) converse(t *testing.T, st stage, input []byte, how uint16) {
 	var before bytes.Buffer
 	digest(t, tree, vfs.Name{}, &before)
 
-	s := &speaker{t: t, number: int(r.srv.next.Load())}
+	s := &speaker{t: t, patience: r.patience, number: int(r.srv.next.Load())}
 	s.conn = r.begin(st != stageFresh)
 	s.in = bufio.NewReader(s.conn)
 	defer s.conn.Close()
@@ -125,11 +127,12 @@ func (r *rig) converse(t *testing.T, st stage, input []byte, how uint16) {
 	}
 	s.conn.Close()
 	if err != nil && !errors.Is(err, io.EOF) && how&howVanishes == 0 {
-		t.Errorf("%v", err)
+		s.find("%v", err)
 	}
 	stopActive()
 	s.transfer.Wait()
 	r.judge(t, s, lines, running, how, tree, before.Bytes())
+	return s.found
 }
 
 // reach brings the session to the stage, by what a client would say.
@@ -186,7 +189,7 @@ func (s *speaker) cannot(line string, how uint16) bool {
 
 func (s *speaker) say(line string) error {
 	s.t.Logf("C: %.300q", line)
-	s.conn.SetDeadline(time.Now().Add(fuzzPatience))
+	s.conn.SetDeadline(time.Now().Add(s.patience))
 	_, err := io.WriteString(s.conn, line)
 	return err
 }
@@ -236,7 +239,7 @@ func (s *speaker) sayEach(lines []string, vanish bool) error {
 				break
 			}
 			if !transfers {
-				s.t.Errorf("%.100q was answered by %d", line, code)
+				s.find("%.100q was answered by %d", line, code)
 			}
 			transfers = false // one preliminary reply
 		}
@@ -296,7 +299,7 @@ func isTransfer(line string) bool {
 }
 
 // judge is the oracle.
-func (r *rig) judge(t *testing.T, s *speaker, lines []string, running int, how uint16, tree *watched, before []byte) {
+func (r *rig) judge(t testing.TB, s *speaker, lines []string, running int, how uint16, tree *watched, before []byte) {
 	var bad []string
 	var cause error
 	for deadline := time.Now().Add(fuzzPatience); ; {
@@ -306,42 +309,42 @@ func (r *rig) judge(t *testing.T, s *speaker, lines []string, running int, how u
 			break
 		}
 		if time.Now().After(deadline) {
-			t.Fatal("the session did not end with its connection")
+			s.find("the session did not end with its connection")
+			return
 		}
 		time.Sleep(50 * time.Microsecond)
 	}
 	for _, b := range bad {
-		t.Error(b)
+		s.find("%s", b)
 	}
 	if how&howVanishes == 0 {
 		s.count(lines, running, cause)
 	}
 	if n := tree.logins.Load(); n != 0 {
-		t.Errorf("%d accounts were not closed", n)
+		s.find("%d accounts were not closed", n)
 	}
 	if n := tree.files.Load(); n != 0 {
-		t.Errorf("%d files were not closed", n)
+		s.find("%d files were not closed", n)
 	}
 	if n := tree.uploads.Load(); n != 0 {
-		t.Errorf("%d uploads were neither committed nor aborted", n)
+		s.find("%d uploads were neither committed nor aborted", n)
 	}
 	if e := tree.escape.Load(); e != nil {
-		t.Errorf("the tree was asked for %q", *e)
+		s.find("the tree was asked for %q", *e)
 	}
 	var after bytes.Buffer
 	digest(t, tree, vfs.Name{}, &after)
 	if how/howPerm0%4 == 1 && !bytes.Equal(before, after.Bytes()) {
-		t.Errorf("an account that may only read changed its tree\nfrom %s\nto %s", before, after.Bytes())
+		s.find("an account that may only read changed its tree\nfrom %s\nto %s", before, after.Bytes())
 	}
 	if err := r.other.say2("NOOP\r\n"); err != nil {
-		t.Errorf("another session is no longer served: %v", err)
+		s.find("another session is no longer served: %v", err)
 	}
 }
 
 // count holds the replies against the lines: one final reply each, up to the
 // line at which the session ended for a reason that is listed here.
 func (s *speaker) count(lines []string, running int, cause error) {
-	t := s.t
 	finals := s.finals
 	last := 0
 	if len(finals) > 0 {
@@ -358,29 +361,29 @@ func (s *speaker) count(lines []string, running int, cause error) {
 	case errors.Is(cause, errTooMany):
 		want = answered
 		if said != "PASS" || last != 421 {
-			t.Errorf("too many failed logins at %q, %d", said, last)
+			s.find("too many failed logins at %q, %d", said, last)
 		}
 	case errors.Is(cause, errInjected):
 		want = answered
 		if said != "AUTH" || last != 503 {
-			t.Errorf("bytes behind AUTH at %q, %d", said, last)
+			s.find("bytes behind AUTH at %q, %d", said, last)
 		}
 	case last == 234 && cause != nil: // the handshake failed
 		want = answered
 		if said != "AUTH" {
-			t.Errorf("a handshake at %q", said)
+			s.find("a handshake at %q", said)
 		}
 	default:
 		want = end
 		if !errors.Is(cause, why) {
-			t.Errorf("the session ended with %v, want %v", cause, why)
+			s.find("the session ended with %v, want %v", cause, why)
 		}
 		if code := map[error]int{nil: 221, errForeign: 421}[why]; last != code {
-			t.Errorf("the last reply is %d, want %d", last, code)
+			s.find("the last reply is %d, want %d", last, code)
 		}
 	}
 	if answered != want {
-		t.Errorf("%d final replies to %d commands, %d to the transfer before: %v", len(finals), want, running, finals)
+		s.find("%d final replies to %d commands, %d to the transfer before: %v", len(finals), want, running, finals)
 	}
 	transfers := 0
 	for _, line := range lines[:min(len(lines), max(0, answered))] {
@@ -389,7 +392,7 @@ func (s *speaker) count(lines []string, running int, cause error) {
 		}
 	}
 	if s.starts > transfers {
-		t.Errorf("%d preliminary replies to %d transfer commands", s.starts, transfers)
+		s.find("%d preliminary replies to %d transfer commands", s.starts, transfers)
 	}
 }
 
@@ -422,7 +425,7 @@ func theEnd(lines []string) (n int, why error) {
 
 // say2 is a command of the session that looks on, and its one reply.
 func (s *speaker) say2(line string) error {
-	s.conn.SetDeadline(time.Now().Add(fuzzPatience))
+	s.conn.SetDeadline(time.Now().Add(s.patience))
 	if _, err := io.WriteString(s.conn, line); err != nil {
 		return err
 	}
@@ -434,7 +437,7 @@ func (s *speaker) say2(line string) error {
 }
 
 // fuzzTree is a small tree.
-func fuzzTree(t *testing.T) vfs.FS {
+func fuzzTree(t testing.TB) vfs.FS {
 	t.Helper()
 	ctx := context.Background()
 	tree := memfs.New()
