@@ -50,6 +50,9 @@ type Failed struct {
 	Err  error
 }
 
+// Deleted: a file or folder that the source does not have was removed.
+type Deleted struct{ Item Item }
+
 // Skipped: a symlink or a device was left out on purpose.
 type Skipped struct {
 	Name   string
@@ -70,6 +73,7 @@ func (Restarted) event() {}
 func (Retrying) event()  {}
 func (Done) event()      {}
 func (Failed) event()    {}
+func (Deleted) event()   {}
 func (Skipped) event()   {}
 func (Gap) event()       {}
 

@@ -132,6 +132,7 @@ var (
 type Result struct {
 	Files   int   // done
 	Bytes   int64 // moved over the wire for them
+	Deleted int   // by a mirror
 	Skipped int   // symlinks and devices, left out on purpose
 	Failed  []Failure
 	Gaps    []Failure // what the scan could not see
