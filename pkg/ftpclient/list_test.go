@@ -254,6 +254,7 @@ func TestClasses(t *testing.T) {
 		{refusal("PASS", 530, "no"), ftpclient.LoginRefused},
 		{refusal("RETR", 550, "no such file"), ftpclient.NotFound},
 		{refusal("CWD", 550, "Acceso denegado"), ftpclient.NoPermission},
+		{refusal("STOR", 550, "Not enough privileges."), ftpclient.NoPermission},
 		{refusal("STOR", 553, "not this name"), ftpclient.NoPermission},
 		{refusal("STOR", 552, "quota"), ftpclient.NoSpace},
 		{refusal("STOR", 452, "full"), ftpclient.NoSpace},
