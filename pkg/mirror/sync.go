@@ -81,6 +81,15 @@ func (c *Changes) deletions() []Change {
 	return slices.DeleteFunc(slices.Clone(c.Changes), func(change Change) bool { return change.Kind != IsGone || change.Kept })
 }
 
+// TooMany is a [*TooManyError] where there is more to delete than is allowed.
+func (c *Changes) TooMany() error {
+	n := len(c.deletions())
+	if limit := c.Options.MaxDelete; limit > 0 && n > limit {
+		return &TooManyError{n, limit}
+	}
+	return nil
+}
+
 // Errors of a mirror.
 var (
 	// ErrIncomplete: the source could not be read as a whole, so nothing is
@@ -245,10 +254,10 @@ func (c *Changes) gone(from, to *tree) {
 // Apply does what Compare found: it moves files first, and deletes only when
 // all of them were moved.
 func (t *Transfer) Apply(ctx context.Context, c *Changes) (Result, error) {
-	deletions := c.deletions()
-	if limit := c.Options.MaxDelete; limit > 0 && len(deletions) > limit {
-		return Result{}, &TooManyError{len(deletions), limit}
+	if err := c.TooMany(); err != nil {
+		return Result{}, err
 	}
+	deletions := c.deletions()
 	c.plan.Gaps, c.plan.Skipped = c.Gaps, c.Skipped
 	result := Result{Gaps: c.Gaps, Skipped: len(c.Skipped)}
 	var err error

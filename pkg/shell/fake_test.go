@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"iter"
 	"path"
@@ -185,6 +186,8 @@ type mover struct {
 	play     []mirror.Event
 	result   mirror.Result
 	err      error
+	changes  mirror.Changes
+	mirrored []string
 }
 
 func (m *mover) Get(_ context.Context, remote, local string, o mirror.Options, tell func(mirror.Event)) (mirror.Result, error) {
@@ -202,6 +205,16 @@ func (m *mover) run(tell func(mirror.Event)) (mirror.Result, error) {
 		tell(e)
 	}
 	return m.result, m.err
+}
+
+func (m *mover) Mirror(_ context.Context, source, target string, o mirror.MirrorOptions, see func(*mirror.Changes) bool, _ func(mirror.Event)) (mirror.Result, error) {
+	m.mirrored = append(m.mirrored, fmt.Sprintf("%s > %s %+v", source, target, o))
+	c := m.changes
+	c.Options = o
+	if see(&c) {
+		m.mirrored = append(m.mirrored, "applied")
+	}
+	return mirror.Result{}, nil
 }
 
 func (m *mover) Cat(_ context.Context, name string, out io.Writer) error {

@@ -72,6 +72,11 @@ func (w *watch) tell(e mirror.Event) {
 		w.object(doneObject(e))
 		w.done(e)
 		w.draw()
+	case mirror.Deleted:
+		w.object(deletedObject(e))
+		if !w.session.Quiet {
+			w.line("shell.transfer.deleted", ftp.Sanitise(e.Item.Local))
+		}
 	case mirror.Failed:
 		w.finish(e.Item, 0)
 		w.object(failedObject(w.session, e.Item.Name(), e.Err))

@@ -28,6 +28,7 @@ type command struct {
 type option struct {
 	letter byte
 	long   string
+	takes  bool // a value stands behind it: "--exclude PATTERN", "--exclude=PATTERN"
 }
 
 func (o option) String() string {
@@ -49,6 +50,7 @@ func (o option) key() string {
 type arguments struct {
 	operands []string
 	options  []option
+	values   map[string][]string // of the options that take one
 }
 
 func (a arguments) has(name string) bool {
@@ -75,6 +77,8 @@ func table() []command {
 		{names: []string{"pwd"}, objects: true, run: runPwd},
 		{names: []string{"get", "descargar"}, options: all, operands: one(remote, local), min: 1, max: 2, objects: true, run: runGet},
 		{names: []string{"put", "subir"}, options: all, operands: one(local, remote), min: 1, max: 2, objects: true, run: runPut},
+		{names: []string{"mirror"}, options: mirrorOptions(), operands: one(remoteFolder, localFolder), min: 2, max: 2, objects: true, run: runMirror},
+		{names: []string{"sync"}, options: mirrorOptions(), operands: one(remoteFolder, localFolder), min: 2, max: 2, objects: true, run: runSync},
 		{names: []string{"cat"}, operands: one(remote), min: 1, max: -1, objects: true, run: runCat},
 		{names: []string{"mkdir"}, operands: one(remoteFolder), min: 1, max: -1, run: runMkdir},
 		{names: []string{"rmdir"}, operands: one(remoteFolder), min: 1, max: -1, run: runRmdir},
@@ -112,15 +116,29 @@ func (c *command) parse(words []string) (arguments, error) {
 		args.operands = words
 		return args, c.count(args)
 	}
-	for i, w := range words {
+	for i := 0; i < len(words); i++ {
+		w := words[i]
 		switch {
 		case w == "--":
 			args.operands = append(args.operands, words[i+1:]...)
 			return args, c.count(args)
 		case strings.HasPrefix(w, "--"):
-			o := option{long: w[2:]}
-			if !slices.Contains(c.options, o) {
-				return args, c.misuse("shell.option.unknown", ftp.Sanitise(w), c.names[0])
+			name, value, given := strings.Cut(w[2:], "=")
+			o, err := c.long(name, given)
+			if err != nil {
+				return args, err
+			}
+			if o.takes && !given {
+				if i++; i == len(words) {
+					return args, c.misuse("shell.option.value", o.String(), c.names[0])
+				}
+				value = words[i]
+			}
+			if o.takes {
+				if args.values == nil {
+					args.values = make(map[string][]string)
+				}
+				args.values[o.long] = append(args.values[o.long], value)
 			}
 			args.options = append(args.options, o)
 		case len(w) > 1 && w[0] == '-':
@@ -136,6 +154,17 @@ func (c *command) parse(words []string) (arguments, error) {
 		}
 	}
 	return args, c.count(args)
+}
+
+// long finds a long option; "_" serves for "-" as it does on the command line.
+func (c *command) long(name string, given bool) (option, error) {
+	spelt := strings.ReplaceAll(name, "_", "-")
+	for _, o := range c.options {
+		if o.long != "" && o.long == spelt && (o.takes || !given) {
+			return o, nil
+		}
+	}
+	return option{}, c.misuse("shell.option.unknown", ftp.Sanitise("--"+name), c.names[0])
 }
 
 func (c *command) count(args arguments) error {

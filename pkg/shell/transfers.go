@@ -16,6 +16,9 @@ import (
 type Files interface {
 	Get(ctx context.Context, remote, local string, o mirror.Options, tell func(mirror.Event)) (mirror.Result, error)
 	Put(ctx context.Context, local, remote string, o mirror.Options, tell func(mirror.Event)) (mirror.Result, error)
+	// Mirror compares two folders, shows what differs to see, and where that
+	// returns true makes the target equal to the source.
+	Mirror(ctx context.Context, source, target string, o mirror.MirrorOptions, see func(*mirror.Changes) bool, tell func(mirror.Event)) (mirror.Result, error)
 	// Cat writes a remote file to out.
 	Cat(ctx context.Context, remote string, out io.Writer) error
 }
