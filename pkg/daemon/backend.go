@@ -1,9 +1,11 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"sync"
 
@@ -184,6 +186,15 @@ func (b *backend) enter(l *login) bool {
 		return false
 	}
 	b.open[l] = struct{}{}
+	// What the account's sessions share may stem from one that is ending just
+	// now because these have changed.
+	if s := b.shared[now.Name]; s != nil {
+		s.up.Set(now.RateUp)
+		s.down.Set(now.RateDown)
+		if s.quota != nil {
+			s.quota.SetLimit(cmp.Or(now.Quota, math.MaxInt64))
+		}
+	}
 	return true
 }
 
