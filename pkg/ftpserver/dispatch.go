@@ -15,6 +15,10 @@ import (
 // connection is closed.
 const maxNonsense = 20
 
+// maxRefused is how many commands may be refused before somebody has logged
+// in. Each is a line in the log, and whoever is nobody yet must not fill it.
+const maxRefused = 100
+
 // arg is what stood behind a verb, read as its row says.
 type arg struct {
 	text   string
@@ -64,6 +68,10 @@ func (s *session) hear(ctx context.Context, l line) {
 		return
 	}
 	s.control.bad = 0
+	if s.login.account == nil && s.control.refused >= maxRefused {
+		s.showOut()
+		return
+	}
 	s.run(ctx, r, cmd.Arg)
 	s.publish(r.verb)
 }
@@ -103,11 +111,19 @@ func (s *session) run(ctx context.Context, r *row, text string) {
 		if r.verb != "RNTO" && r.timing != urgent {
 			s.once.rename = nil // RFC 959 §4.1.3: RNTO follows RNFR immediately
 		}
-		out, err := s.do(ctx, r, a)
+		var out reply
+		err := s.aside(ctx, r, func(ctx context.Context) (err error) {
+			out, err = r.do(s, ctx, a)
+			return err
+		})
 		s.reply(ctx, r.verb, out, err)
 		return
 	}
-	t, err := s.prepare(ctx, r, a)
+	var t *transfer
+	err = s.aside(ctx, r, func(ctx context.Context) (err error) {
+		t, err = s.prepare(ctx, r, a)
+		return err
+	})
 	s.once = freshOneShots()
 	if err != nil {
 		s.reply(ctx, r.verb, reply{}, err)
@@ -116,21 +132,19 @@ func (s *session) run(ctx context.Context, r *row, text string) {
 	s.start(ctx, t)
 }
 
-// do runs a handler. One that may take long runs beside the session, which
-// meanwhile waits for it or for somebody who wants it gone; nobody else
-// touches the session's state.
-func (s *session) do(ctx context.Context, r *row, a arg) (out reply, err error) {
-	handle := func() (err error) { out, err = r.do(s, ctx, a); return err }
+// aside runs what a command does. One that may take long runs beside the
+// session, which meanwhile waits for it or for somebody who wants it gone;
+// nobody else touches the session's state.
+func (s *session) aside(ctx context.Context, r *row, work func(ctx context.Context) error) (err error) {
 	if r.timing != lengthy {
-		err = guard(handle)
-		return out, err
+		return guard(func() error { return work(ctx) })
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		err = guard(handle)
+		err = guard(func() error { return work(ctx) })
 	}()
 	select {
 	case <-done:
@@ -141,7 +155,7 @@ func (s *session) do(ctx context.Context, r *row, a arg) (out reply, err error) 
 		<-done
 		s.leave(f)
 	}
-	return out, err
+	return err
 }
 
 // check holds a command against its needs, in the order in which a client
@@ -201,6 +215,9 @@ func (s *session) reply(ctx context.Context, verb string, out reply, err error) 
 		out = answer(err)
 	}
 	if out.Code() >= 400 {
+		if s.login.account == nil {
+			s.control.refused++
+		}
 		s.emit(event.CommandRefused{Session: s.info, Verb: verb, Code: out.Code(), Cause: err})
 	}
 	s.send(out)

@@ -1,8 +1,10 @@
 package ftpserver_test
 
 import (
+	"context"
 	"errors"
 	"io"
+	"iter"
 	"net"
 	"net/netip"
 	"os"
@@ -11,6 +13,8 @@ import (
 
 	"ftps/pkg/ftpserver"
 	"ftps/pkg/ftptest"
+	"ftps/pkg/vfs"
+	"ftps/pkg/vfs/memfs"
 )
 
 // A client that has a file's last bytes in its kernel's buffers and does not
@@ -111,4 +115,142 @@ func TestARefusedFloodHoldsAFewDescriptorsOnly(t *testing.T) {
 	if shut != 50 {
 		t.Errorf("%d were shut out at once, want 50", shut)
 	}
+}
+
+// Whoever is nobody yet must not fill the log.
+func TestRefusedCommandsBeforeTheLoginAreBounded(t *testing.T) {
+	s := ftptest.Start(t, ftptest.Options{})
+	for name, c := range map[string]*ftptest.Conn{"clear": s.Dial(t), "TLS": secured(t, s)} {
+		if name == "clear" {
+			c.Expect(220)
+		}
+		for range 100 {
+			c.Cmd(530, "LIST")
+		}
+		c.Cmd(421, "LIST")
+		c.ExpectClosed()
+	}
+	// After it, who is told no often is a client at work.
+	c := s.Login(t, "diego", "secreto")
+	for range 150 {
+		c.Cmd(550, "SIZE missing")
+	}
+}
+
+func TestRightsThatOtherCommandsWouldBypass(t *testing.T) {
+	tree := memfs.New()
+	s := ftptest.Start(t, ftptest.Options{Accounts: []ftptest.Account{
+		{Name: "owner", Password: "p", FS: tree},
+		{Name: "timer", Password: "p", FS: tree, Perm: vfs.Chtime},
+		{Name: "renamer", Password: "p", FS: tree, Perm: vfs.Rename},
+	}})
+	owner := s.Login(t, "owner", "p")
+	owner.Upload([]byte("a"), "STOR a")
+	owner.Upload([]byte("b"), "STOR b")
+	owner.Cmd(213, "MFF UNIX.mode=600; a")
+
+	timer := s.Login(t, "timer", "p")
+	timer.Cmd(213, "MFF Modify=20260101000000; a")
+	timer.Cmd(550, "MFF UNIX.mode=777; a") // as SITE CHMOD
+	timer.Cmd(550, "SITE CHMOD 777 a")
+
+	// A rename over a file removes that file.
+	renamer := s.Login(t, "renamer", "p")
+	renamer.Cmd(350, "RNFR a")
+	renamer.Cmd(550, "RNTO b")
+	if got, _ := owner.Download("RETR b"); string(got) != "b" {
+		t.Errorf("the file that was renamed over: %q", got)
+	}
+	renamer.Cmd(350, "RNFR a")
+	renamer.Cmd(250, "RNTO c")
+}
+
+// A session that waits for a data port is ended while it waits.
+func TestAKickDoesNotWaitForADataPort(t *testing.T) {
+	s := ftptest.Start(t, ftptest.Options{DataPorts: 1})
+	holder := s.Login(t, "diego", "secreto")
+	c := s.Login(t, "diego", "secreto")
+	port := holder.Passive()
+	holder.OpenData(port)
+	holder.Send("STOR f") // holds the port until its connection comes
+	holder.Expect(150)
+	c.Write("NOOP\r\nEPSV\r\n")
+	c.Expect(200) // the next line is read at once
+	kicked := time.Now()
+	s.FTP.Kick(1, "testing")
+	code, _, err := c.Read()
+	if code == 425 { // it was waiting already
+		code, _, err = c.Read()
+	}
+	if code != 421 {
+		t.Errorf("the kick: %d, %v", code, err)
+	}
+	if took := time.Since(kicked); took > 3*time.Second {
+		t.Errorf("the kick took %v", took)
+	}
+}
+
+// slowTree is a tree in which an upload takes long to begin, as one does that
+// goes on from a large file on a disk that cannot clone.
+type slowTree struct {
+	vfs.FS
+	began chan struct{}
+}
+
+func (s slowTree) Create(ctx context.Context, name vfs.Name, _ vfs.How) (vfs.Upload, error) {
+	close(s.began)
+	<-ctx.Done()
+	return nil, context.Cause(ctx)
+}
+
+func TestAKickDoesNotWaitForAnUploadToBegin(t *testing.T) {
+	tree := slowTree{memfs.New(), make(chan struct{})}
+	s := ftptest.Start(t, ftptest.Options{Accounts: []ftptest.Account{{Name: "diego", Password: "secreto", FS: tree}}})
+	c := s.Login(t, "diego", "secreto")
+	c.Passive()
+	c.Send("APPE f")
+	<-tree.began
+	s.FTP.Kick(0, "testing")
+	c.Expect(426)
+	c.Expect(421)
+}
+
+// watched is a tree that knows how many names of a folder were read before
+// one was removed.
+type watched struct {
+	vfs.FS
+	read, most int
+}
+
+func (w *watched) List(ctx context.Context, name vfs.Name) iter.Seq2[vfs.Info, error] {
+	return func(yield func(vfs.Info, error) bool) {
+		for info, err := range w.FS.List(ctx, name) {
+			if w.read++; w.read > w.most {
+				w.most = w.read
+			}
+			if !yield(info, err) {
+				return
+			}
+		}
+	}
+}
+
+func (w *watched) Remove(ctx context.Context, name vfs.Name) error {
+	w.read = 0
+	return w.FS.Remove(ctx, name)
+}
+
+func TestRmdaHoldsAFewNamesAtATime(t *testing.T) {
+	tree := &watched{FS: memfs.New()}
+	s := ftptest.Start(t, ftptest.Options{Accounts: []ftptest.Account{{Name: "diego", Password: "secreto", FS: tree}}})
+	c := s.Login(t, "diego", "secreto")
+	c.Cmd(257, "MKD d")
+	for i := range 2500 {
+		c.Cmd(257, "MKD d/%d", i)
+	}
+	c.Cmd(250, "RMDA d")
+	if tree.most > 1001 {
+		t.Errorf("%d names were held at once", tree.most)
+	}
+	c.Cmd(550, "CWD d")
 }

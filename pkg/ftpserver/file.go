@@ -112,6 +112,10 @@ func (s *session) setFacts(ctx context.Context, verb string, facts []ftp.FactVal
 			if err != nil {
 				return reply{}, refuseFor(err, "reply.mode.octal")
 			}
+			// The right to set times is not the one that SITE CHMOD asks for.
+			if s.login.account.Perm&vfs.Write == 0 {
+				return reply{}, refuse("reply.noright", verb+" UNIX.mode")
+			}
 			set = append(set, func() error { return tree.Chmod(ctx, name, mode) })
 		default:
 			return reply{}, refuse("reply.mff.fact", "Modify, UNIX.mode")
@@ -164,6 +168,12 @@ func rnto(s *session, ctx context.Context, a arg) (reply, error) {
 	s.once.rename = nil // one RNFR is for one RNTO, whatever becomes of it
 	if from == nil {
 		return reply{}, refuse("reply.rnto.early")
+	}
+	// What stands at the new name is replaced: that takes a right of its own.
+	if s.login.account.Perm&(vfs.Write|vfs.Delete) == 0 {
+		if _, err := s.login.account.FS.Stat(ctx, a.path); err == nil {
+			return reply{}, fs.ErrExist
+		}
 	}
 	if err := s.login.account.FS.Rename(ctx, *from, a.path); err != nil {
 		return reply{}, err

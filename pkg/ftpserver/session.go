@@ -67,6 +67,8 @@ type control struct {
 	held  *line  // a serial command that came during a transfer
 	host  string // as HOST said
 	bad   int    // commands in a row that made no sense
+
+	refused int // commands that were refused before the login
 }
 
 // loginState is who is there.

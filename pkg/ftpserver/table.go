@@ -123,8 +123,8 @@ func commands() []row {
 
 		// Transfers.
 		{verb: "RETR", syntax: "<SP> path", arg: argPath, need: data, perm: vfs.Read, begin: retrieve, help: "reply.help.retr", rfc: "RFC 959 §4.1.3"},
-		{verb: "STOR", syntax: "<SP> path", arg: argPath, need: data, perm: vfs.Write, begin: store, help: "reply.help.stor", rfc: "RFC 959 §4.1.3"},
-		{verb: "APPE", syntax: "<SP> path", arg: argPath, need: data, perm: vfs.Append, begin: appendTo, help: "reply.help.appe", rfc: "RFC 959 §4.1.3"},
+		{verb: "STOR", syntax: "<SP> path", arg: argPath, need: data, perm: vfs.Write, timing: lengthy, begin: store, help: "reply.help.stor", rfc: "RFC 959 §4.1.3"},
+		{verb: "APPE", syntax: "<SP> path", arg: argPath, need: data, perm: vfs.Append, timing: lengthy, begin: appendTo, help: "reply.help.appe", rfc: "RFC 959 §4.1.3"},
 		{verb: "STOU", arg: argMaybe, need: data, perm: vfs.Write, begin: stou, help: "reply.help.stou", rfc: "RFC 959 §4.1.3, 1123 §4.1.2.9"},
 		{verb: "LIST", syntax: "[<SP> path]", arg: argListing, need: data, perm: vfs.List, begin: list, help: "reply.help.list", rfc: "RFC 959 §4.1.3"},
 		{verb: "NLST", syntax: "[<SP> path]", arg: argListing, need: data, perm: vfs.List, begin: nlst, help: "reply.help.nlst", rfc: "RFC 959 §4.1.3"},
