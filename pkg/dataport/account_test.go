@@ -12,9 +12,6 @@ import (
 
 // rclone has one cache for its sessions and shows the ticket of one that is
 // still logging in.
-// Clients such as rclone open the connection, send the command, and close it
-// where that was refused. On a single port this must not begin a quarantine,
-// which would refuse the tickets that its sessions share, and so on.
 func TestATicketOfASisterThatLogsInIsWaitedFor(t *testing.T) {
 	for name, test := range map[string]struct {
 		then func(sister *client)
@@ -80,6 +77,9 @@ func TestSessionsThatShareACacheMayShowEachOthersTickets(t *testing.T) {
 	})
 }
 
+// Clients such as rclone open the connection, send the command, and close it
+// where that was refused. On a single port this must not begin a quarantine,
+// which would refuse the tickets that its sessions share, and so on.
 func TestRefusedCommandsDoNotShutOutSessionsThatShareTickets(t *testing.T) {
 	inBubble(t, 1, nil, func(t *testing.T, r *rig) {
 		begin := time.Now()
