@@ -43,6 +43,7 @@ type clientOptions struct {
 	json            bool
 	jobs            int
 	retries         int
+	verify          string
 	limitRate       string
 	timeout         time.Duration
 	active          bool
@@ -76,6 +77,7 @@ func (a *app) clientCommand(run func(context.Context, clientOptions) error) *cob
 	flags.BoolVar(&o.json, "json", false, text("json"))
 	flags.IntVarP(&o.jobs, "jobs", "j", 4, text("jobs"))
 	flags.IntVar(&o.retries, "retries", 3, text("retries"))
+	flags.StringVar(&o.verify, "verify", mirror.VerifyAuto.String(), text("verify"))
 	flags.StringVar(&o.limitRate, "limit-rate", "", text("limit-rate"))
 	flags.DurationVar(&o.timeout, "timeout", 30*time.Second, text("timeout"))
 	flags.BoolVar(&o.active, "active", false, text("active"))
@@ -151,6 +153,7 @@ type clientWork struct {
 	terminal  *shell.Terminal // nil: nobody can be asked
 	script    io.Reader       // what is run without a COMMAND; nil: the shell
 	history   string
+	proof     mirror.Verify
 }
 
 func (a *app) newClientWork(o clientOptions, secret string) (*clientWork, error) {
@@ -160,11 +163,15 @@ func (a *app) newClientWork(o clientOptions, secret string) (*clientWork, error)
 	if o.jobs < 1 || o.jobs > maxJobs {
 		return nil, fault.New("cli.client.jobs.bad", maxJobs)
 	}
+	proof, err := mirror.ParseVerify(o.verify)
+	if err != nil {
+		return nil, err
+	}
 	target, err := shell.ParseTarget(o.host, o.port, o.user)
 	if err != nil {
 		return nil, err
 	}
-	w := &clientWork{clientOptions: o, history: shell.HistoryPath(a.getenv)}
+	w := &clientWork{clientOptions: o, proof: proof, history: shell.HistoryPath(a.getenv)}
 	in, out, errs := file(a.in), file(a.out), file(a.err)
 	if shell.IsTerminal(in) && shell.IsTerminal(out) {
 		w.terminal = shell.NewTerminal(in, out)
@@ -333,7 +340,7 @@ func (w *clientWork) run(ctx context.Context) error {
 	defer conn.Close()
 	w.session.Server, w.session.User = conn, w.connector.User()
 	w.session.Files = shell.Mover{Conn: conn, Config: mirror.Config{
-		Dial: w.connector.Another, Jobs: w.jobs, Retries: w.retries,
+		Dial: w.connector.Another, Jobs: w.jobs, Retries: w.retries, Verify: w.proof,
 		Site: w.connector.User() + "@" + w.connector.Target.Address(),
 	}}
 	session, err := shell.New(w.session)

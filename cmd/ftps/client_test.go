@@ -186,6 +186,7 @@ func TestOneCommandRunsAndItsExitCodeTells(t *testing.T) {
 		{2, []string{"-c", "pwd", "ls"}, "", "ftps: give one of"},
 		{2, []string{"-j", "0", "ls"}, "", "ftps: between 1 and"},
 		{2, []string{"--limit-rate", "fast", "ls"}, "", "ftps: \"fast\" is no rate"},
+		{2, []string{"--verify", "eyes", "ls"}, "", "ftps: unknown way to verify"},
 		{2, []string{"--trust", "blindly", "ls"}, "", "ftps: "},
 		{2, []string{"-b", "nowhere"}, "", "ftps: cannot read the commands"},
 		{2, []string{"--client-cert", "x", "ls"}, "", "ftps: --client-cert and"},
