@@ -37,6 +37,7 @@ var keepers = map[string][]string{
 	"go.yaml.in/yaml/v3":             {"pkg/users"},
 	"gopkg.in/yaml.v3":               {},
 	"github.com/fsnotify/fsnotify":   {"pkg/users", "pkg/pki"},
+	"github.com/pires/go-proxyproto": {"pkg/daemon"},
 	"github.com/creack/pty":          {},
 	"testing":                        {"pkg/ftptest", "pkg/ftptest/hostile", "pkg/vfs/vfstest"},
 	"go.uber.org/goleak":             {},

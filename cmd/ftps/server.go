@@ -172,6 +172,7 @@ func daemonConfig(set *config.Server, lang catalog.Lang) daemon.Config {
 		FirstData:    set.DataPorts.First,
 		LastData:     set.DataPorts.Last,
 		PublicIP:     set.PublicIP,
+		ProxyFrom:    set.ProxyFrom,
 		RunAs:        set.RunAs,
 		RootDir:      set.RootDir,
 		MakeRoot:     !set.Named("root-dir"),
@@ -263,8 +264,8 @@ func reachable(set *config.Server, control netip.AddrPort) string {
 	switch {
 	case set.Demo:
 		return control.Addr().String()
-	case set.PublicIP.IsValid():
-		return set.PublicIP.String()
+	case set.PublicIP != "":
+		return set.PublicIP
 	case !control.Addr().IsUnspecified():
 		return set.Host
 	}

@@ -36,8 +36,9 @@ type Server struct {
 	ControlPort  int
 	ImplicitPort int // Off, or a port
 	DataPorts    Ports
-	PublicIP     netip.Addr // invalid when none was given
-	Reuse        string     // "require" or "prefer"
+	PublicIP     string // IPv4 address, a name that has one, or ""
+	ProxyFrom    []netip.Prefix
+	Reuse        string // "require" or "prefer"
 	RootDir      string
 	Users        string
 	Certs, Keys  []string

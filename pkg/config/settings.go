@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -11,6 +12,7 @@ import (
 
 	"ftps/pkg/catalog"
 	"ftps/pkg/fault"
+	"ftps/pkg/users"
 )
 
 // Setting is one row of the table.
@@ -62,6 +64,8 @@ func Settings() []Setting {
 			parse: parseDataPorts},
 		{Name: "public-ip", Group: network, Help: "config.help.public_ip",
 			parse: parsePublicIP},
+		{Name: "proxy-from", List: true, Group: network, Help: "config.help.proxy_from",
+			parse: parseProxyFrom},
 
 		{Name: "root-dir", Short: "R", Default: "./srv", Group: files, Help: "config.help.root_dir",
 			parse: needed(func(s *Server) *string { return &s.RootDir })},
@@ -239,15 +243,57 @@ func parseDataPorts(s *Server, words []string) error {
 }
 
 func parsePublicIP(s *Server, words []string) error {
+	s.PublicIP = ""
 	if words[0] == "" {
 		return nil
 	}
 	addr, err := netip.ParseAddr(words[0])
 	// PASV can only name an IPv4 address (RFC 959 §4.1.2), and EPSV names none.
-	if err != nil || !addr.Unmap().Is4() || addr.IsUnspecified() {
+	switch {
+	case err == nil && addr.Unmap().Is4() && !addr.IsUnspecified():
+		s.PublicIP = addr.Unmap().String()
+	case err != nil && isHostName(words[0]):
+		s.PublicIP = words[0]
+	default:
 		return fault.New("config.value.ipv4", words[0])
 	}
-	s.PublicIP = addr.Unmap()
+	return nil
+}
+
+// hostLabel is one part of a name (RFC 1123 §2.1).
+var hostLabel = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$`)
+
+// isHostName tells a name from what was meant to be an address: the last
+// part of a name is not a number.
+func isHostName(word string) bool {
+	labels := strings.Split(strings.TrimSuffix(word, "."), ".")
+	for _, label := range labels {
+		if !hostLabel.MatchString(label) {
+			return false
+		}
+	}
+	_, err := strconv.Atoi(labels[len(labels)-1])
+	return err != nil && len(word) <= 253
+}
+
+func parseProxyFrom(s *Server, words []string) error {
+	s.ProxyFrom = nil
+	for _, word := range strings.Split(strings.Join(words, ","), ",") {
+		if word = strings.TrimSpace(word); word == "" {
+			if len(words) == 0 {
+				continue
+			}
+			return fault.New("config.value.empty")
+		}
+		prefix, err := users.ParsePrefix(word)
+		if err != nil {
+			return err
+		}
+		if prefix.Bits() == 0 {
+			return fault.New("config.value.everyone", word)
+		}
+		s.ProxyFrom = append(s.ProxyFrom, prefix)
+	}
 	return nil
 }
 

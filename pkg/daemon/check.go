@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -33,6 +34,10 @@ func Check(cfg Config) []error {
 		note(err)
 	} else {
 		ls.close()
+	}
+	if p := newPublic(cfg.PublicIP); p.name != "" {
+		_, err := p.find(context.Background(), publicLimit)
+		note(err)
 	}
 	note(checkRoot(cfg.RootDir, cfg.MakeRoot))
 	list, err := loadUsers(cfg.Users)

@@ -39,11 +39,12 @@ type Config struct {
 	ImplicitPort int    // Off, or as ControlPort
 	FirstData    int    // 0 is one port that the system chooses
 	LastData     int
-	FreeControl  bool // where the control port is busy, take one that is free
-	FreeData     bool // where a data port is busy, take other ones
-	PublicIP     netip.Addr
-	RunAs        string // user to become once the ports are open, or ""
-	AllowRoot    bool   // serve as root although RunAs does not say so
+	FreeControl  bool           // where the control port is busy, take one that is free
+	FreeData     bool           // where a data port is busy, take other ones
+	PublicIP     string         // IPv4 address to tell in PASV, a name to look up for it, or ""
+	ProxyFrom    []netip.Prefix // whose connections begin with a PROXY header
+	RunAs        string         // user to become once the ports are open, or ""
+	AllowRoot    bool           // serve as root although RunAs does not say so
 
 	RootDir  string
 	MakeRoot bool   // make the root folder where there is none
@@ -79,6 +80,7 @@ const (
 type Daemon struct {
 	cfg       Config
 	listeners *listeners
+	public    *public
 	keeper    *pki.Keeper
 	clientCAs *x509.CertPool // nil where no client is asked for a certificate
 	server    *ftpserver.Server
@@ -113,6 +115,7 @@ func New(cfg Config) (_ *Daemon, err error) {
 		drain: make(chan struct{}), stop: make(chan struct{}),
 		conns: limit.NewConnections(maxConnections, maxPerAddress),
 	}
+	d.public = newPublic(cfg.PublicIP)
 	d.counters.since = time.Now()
 	identity, err := findIdentity(cfg.RunAs, cfg.AllowRoot)
 	if err != nil {
@@ -135,6 +138,7 @@ func New(cfg Config) (_ *Daemon, err error) {
 			d.listeners.close()
 		}
 	}()
+	d.listeners.behind(cfg.ProxyFrom, d.proxyRefused)
 	if err := prepareRoot(cfg.RootDir, cfg.MakeRoot, identity); err != nil {
 		return nil, err
 	}
@@ -149,6 +153,9 @@ func New(cfg Config) (_ *Daemon, err error) {
 	if d.backend, err = newBackend(cfg, list); err != nil {
 		return nil, err
 	}
+	if d.public.name != "" {
+		d.renewPublic(context.Background(), publicFirst)
+	}
 	d.queue = newQueue(d.hear)
 	sink := event.Sinks{&d.counters, d.queue}
 	d.ports = dataport.New(dataport.Config{Listeners: d.listeners.data, TLS: d.tlsConfig(), Sink: sink})
@@ -159,7 +166,7 @@ func New(cfg Config) (_ *Daemon, err error) {
 		Lang:     cfg.Lang,
 		Version:  cfg.Version,
 		Banner:   cfg.Banner,
-		PublicIP: func() netip.Addr { return cfg.PublicIP },
+		PublicIP: d.public.now,
 		KnowsHost: func(name string) bool {
 			_, known := d.keeper.Choose(name)
 			return known
@@ -206,6 +213,7 @@ func (d *Daemon) Run(ctx context.Context, now <-chan struct{}) error {
 	all.Go(func() { _ = users.Watch(serving, d.cfg.Users, d.usersChanged) })
 	all.Go(func() { d.sweep(serving) })
 	all.Go(func() { d.housekeeping(serving) })
+	all.Go(func() { d.followPublic(serving) })
 
 	d.wait(ctx)
 	endServing()
@@ -254,6 +262,12 @@ func (d *Daemon) report(where string, err error) {
 	if err != nil {
 		d.log.Error("listener", "where", where, "cause", catalog.Explain(d.cfg.Lang, err))
 	}
+}
+
+// proxyRefused notes a connection of a trusted address that had no good
+// header. There is no session yet: it is a line of its own.
+func (d *Daemon) proxyRefused(peer netip.AddrPort, cause error) {
+	d.log.Warn("proxy-refused", "peer", peer.String(), "cause", catalog.Explain(d.cfg.Lang, cause))
 }
 
 // admit decides whether an address may connect.

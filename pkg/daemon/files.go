@@ -95,8 +95,8 @@ func (d *Daemon) names() []string {
 	if d.cfg.Host != "" {
 		names = append(names, strings.Trim(d.cfg.Host, "[]"))
 	}
-	if d.cfg.PublicIP.IsValid() {
-		names = append(names, d.cfg.PublicIP.String())
+	if d.cfg.PublicIP != "" {
+		names = append(names, d.cfg.PublicIP)
 	}
 	return names
 }

@@ -39,6 +39,20 @@ func listen(cfg *Config) (_ *listeners, err error) {
 	return ls, nil
 }
 
+// behind has every port take the PROXY protocol from trusted addresses.
+func (ls *listeners) behind(trusted []netip.Prefix, refused func(netip.AddrPort, error)) {
+	if len(trusted) == 0 {
+		return
+	}
+	ls.control = takeProxies(ls.control, trusted, refused)
+	if ls.implicit != nil {
+		ls.implicit = takeProxies(ls.implicit, trusted, refused)
+	}
+	for i, l := range ls.data {
+		ls.data[i] = takeProxies(l, trusted, refused)
+	}
+}
+
 func (ls *listeners) close() {
 	for _, l := range append([]net.Listener{ls.control, ls.implicit}, ls.data...) {
 		if l != nil {
@@ -96,6 +110,5 @@ func bindRange(host string, first, last int) (open []net.Listener, err error) {
 }
 
 func addrPort(l net.Listener) netip.AddrPort {
-	ap := l.Addr().(*net.TCPAddr).AddrPort()
-	return netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	return tcpAddrPort(l.Addr())
 }
