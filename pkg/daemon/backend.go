@@ -23,6 +23,7 @@ type backend struct {
 	cfg      Config
 	verifier *users.Verifier
 	logins   *limit.Logins
+	turns    *limit.Turns
 	sessions *limit.Connections // of accounts
 
 	mu     sync.Mutex
@@ -60,6 +61,7 @@ func newBackend(cfg Config, list *users.List) (*backend, error) {
 		// for those who are in already.
 		verifier: users.NewVerifier(list, limit.NewChecks(max(1, runtime.GOMAXPROCS(0)/2))),
 		logins:   limit.NewLogins(limit.LoginPolicy{}),
+		turns:    limit.NewTurns(),
 		sessions: limit.NewConnections(0, 0),
 		open:     make(map[*login]struct{}),
 		shared:   make(map[string]*shared),
@@ -74,7 +76,7 @@ func (b *backend) Login(ctx context.Context, a ftpserver.Attempt) (*ftpserver.Ac
 		}
 		return nil, err
 	}
-	user, err := b.verifier.Verify(ctx, a.Name, a.Password, a.Remote)
+	user, err := b.verify(ctx, a)
 	if errors.Is(err, users.ErrRefused) {
 		b.logins.Failed(a.Remote)
 		var refusal *users.Refusal
@@ -87,6 +89,17 @@ func (b *backend) Login(ctx context.Context, a ftpserver.Attempt) (*ftpserver.Ac
 		return nil, err
 	}
 	return b.admit(ctx, a, user)
+}
+
+// verify checks the password in its address's turn: a burst of guesses must
+// not stand in line for the few checks before everybody else.
+func (b *backend) verify(ctx context.Context, a ftpserver.Attempt) (*users.User, error) {
+	release, err := b.turns.Acquire(ctx, a.Remote)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	return b.verifier.Verify(ctx, a.Name, a.Password, a.Remote)
 }
 
 // admit opens the account for a session whose login holds.

@@ -2,8 +2,14 @@ package daemon
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
+	"fmt"
 	"io"
+	"net/netip"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"ftps/pkg/ftpserver"
@@ -60,4 +66,54 @@ func TestANewQuotaHoldsWhileAnOldSessionIsStillEnding(t *testing.T) {
 	if err := put(login("third", &none), 2<<20); err != nil {
 		t.Errorf("without a quota: %v", err)
 	}
+}
+
+// Many guesses at once from one address are not checked before the one
+// login of another.
+func TestABurstOfGuessesDoesNotHoldUpOtherAddresses(t *testing.T) {
+	h := newHost(t)
+	hash, err := users.Hash("secreto", 7) // some milliseconds
+	if err != nil {
+		t.Fatal(err)
+	}
+	diego := account("diego")
+	diego.Hash = hash
+	b, err := newBackend(h.cfg, users.NewList(diego))
+	if err != nil {
+		t.Fatal(err)
+	}
+	attempt := func(from, password string) error {
+		account, err := b.Login(t.Context(), ftpserver.Attempt{
+			Name: "diego", Password: password, Session: from, Remote: netip.MustParseAddr(from), TLS: &tls.ConnectionState{},
+		})
+		if err == nil {
+			account.Close()
+		}
+		return err
+	}
+	const burst = 40
+	var checked atomic.Int64
+	var guesses, begun sync.WaitGroup
+	begun.Add(burst)
+	for i := range burst {
+		guesses.Go(func() {
+			begun.Done()
+			if attempt("192.0.2.1", fmt.Sprint("guess", i)) == nil {
+				t.Error("a guess was let in")
+			}
+			checked.Add(1)
+		})
+	}
+	begun.Wait()
+	for checked.Load() == 0 {
+		runtime.Gosched() // the burst is in line
+	}
+	before := checked.Load()
+	if err := attempt("192.0.2.2", "secreto"); err != nil {
+		t.Fatal(err)
+	}
+	if between := checked.Load() - before; between > burst/4 {
+		t.Errorf("%d guesses were checked before the login of another address", between)
+	}
+	guesses.Wait()
 }
