@@ -273,7 +273,9 @@ var report struct {
 }
 
 // note adds a row of a stock client when the test ends.
-func note(t *testing.T, client, version, did string) { noteIn(t, &report.clients, client, version, did) }
+func note(t *testing.T, client, version, did string) {
+	noteIn(t, &report.clients, client, version, did)
+}
 
 func noteIn(t *testing.T, rows *[]string, peer, version, did string) {
 	start := time.Now()

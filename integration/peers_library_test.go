@@ -171,7 +171,7 @@ func (s *foreignServer) resumes(t *testing.T, policy pki.Policy, version uint16)
 	}
 }
 
-func TestAServerThatWantsSessionsResumedSaysSo(t *testing.T) {
+func TestOtherPeoplesServersSayThatTheyWantSessionsResumed(t *testing.T) {
 	eachForeigner(t, func(f foreign) bool { return f.reused != nil }, func(t *testing.T, f foreign) {
 		s := f.serve(t, foreignOptions{})
 		s.passes(t, "refusal: a data connection that does not resume the session", func(t *testing.T) {
@@ -191,7 +191,7 @@ func TestAServerThatWantsSessionsResumedSaysSo(t *testing.T) {
 	})
 }
 
-func TestOurClientGoesOverToPASVWhereEPSVsPortsCannotBeReached(t *testing.T) {
+func TestOurClientGoesOverToPASVWhereOtherPeoplesPortsCannotBeReached(t *testing.T) {
 	eachForeigner(t, nil, func(t *testing.T, f foreign) {
 		s := f.serve(t, foreignOptions{})
 		s.passes(t, "PASV, where the port of EPSV cannot be reached", func(t *testing.T) {

@@ -40,7 +40,7 @@ func sends(dialogue, verb string) bool {
 	return regexp.MustCompile(`(?m)^> ` + verb + `\b`).MatchString(dialogue)
 }
 
-func TestOurClientOpensDataConnectionsEveryWay(t *testing.T) {
+func TestOurClientOpensDataConnectionsToOtherPeoplesServersEveryWay(t *testing.T) {
 	eachForeigner(t, nil, func(t *testing.T, f foreign) {
 		s := f.serve(t, foreignOptions{})
 		s.passes(t, "EPSV", func(t *testing.T) {
@@ -143,8 +143,8 @@ func TestOurClientFindsTheZoneOfOtherPeoplesListings(t *testing.T) {
 	})
 }
 
-// TestOurClientSaysWhatAServerRefused: exit code and words tell what to do.
-func TestOurClientSaysWhatAServerRefused(t *testing.T) {
+// TestOurClientSaysWhatOtherPeoplesServersRefuse: exit code and words tell what to do.
+func TestOurClientSaysWhatOtherPeoplesServersRefuse(t *testing.T) {
 	refused := func(t *testing.T, s *foreignServer, code int, words string, command ...string) {
 		t.Helper()
 		_, errs, got := s.client(t, command...)

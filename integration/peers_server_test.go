@@ -4,6 +4,7 @@ package integration
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -11,6 +12,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -374,7 +376,16 @@ func (s *foreignServer) clientWith(t *testing.T, flags []string, command ...stri
 		host = "ftps://127.0.0.1"
 	}
 	args := append([]string{"client", host, "-p", fmt.Sprint(s.Control), "-u", s.account, "--password-stdin"}, flags...)
-	return run(t, s.Dir, foreignPassword+"\n", append(args, command...)...)
+	ctx, cancel := context.WithTimeout(t.Context(), peerPatience())
+	defer cancel()
+	var out, errs bytes.Buffer
+	cmd := exec.CommandContext(ctx, ftps, append(args, command...)...)
+	cmd.Dir, cmd.Env, cmd.Stdin, cmd.Stdout, cmd.Stderr = s.Dir, cleanEnv(s.Dir), strings.NewReader(foreignPassword+"\n"), &out, &errs
+	var exit *exec.ExitError
+	if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
+		t.Fatalf("%q: %v\n%s", command, err, errs.String())
+	}
+	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
 
 // does is client for what has to succeed.

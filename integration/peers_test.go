@@ -27,7 +27,7 @@ func eachForeigner(t *testing.T, has func(foreign) bool, run func(t *testing.T, 
 // passes runs one case and notes it in the table.
 func (s *foreignServer) passes(t *testing.T, what string, run func(t *testing.T)) {
 	t.Run(what, func(t *testing.T) {
-		note(t, "`ftps client` → "+s.name, s.version(), what)
+		noteIn(t, &report.servers, s.name, s.version(), what)
 		run(t)
 	})
 }
