@@ -41,7 +41,7 @@ func (s *session) beginTLS(ctx context.Context) error {
 	return nil
 }
 
-// pbsz is PBSZ (RFC 4217 §8): with TLS the buffer size is always 0.
+// pbsz is PBSZ (RFC 4217 §9): with TLS the buffer size is always 0.
 func pbsz(s *session, _ context.Context, a arg) (reply, error) {
 	if s.control.tls == nil {
 		return reply{}, refuse("reply.pbsz.early")

@@ -30,7 +30,7 @@ type Backend interface {
 	// LoginByCertificate answers USER from a client whose certificate was
 	// verified against the authorities of the TLS configuration. It returns
 	// the account that is bound to this very certificate and may log in
-	// without a password (RFC 4217 §5: 232), or nil to have PASS asked for.
+	// without a password (RFC 2228 §4, 4217 §10.1: 232), or nil to have PASS asked for.
 	LoginByCertificate(ctx context.Context, a Attempt) (*Account, error)
 }
 

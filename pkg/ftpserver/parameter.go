@@ -12,7 +12,7 @@ import (
 // bits are images by another name.
 func typ(s *session, _ context.Context, a arg) (reply, error) {
 	switch strings.ToUpper(a.text) {
-	case "A", "A N":
+	case "A", "A N", "A T": // RFC 1123 §4.1.2.2: without a difference between N and T, T is N
 		s.params.ascii = true
 	case "I", "L 8":
 		s.params.ascii = false

@@ -78,7 +78,7 @@ type loginState struct {
 	failures int      // of this connection, which REIN does not forgive
 }
 
-// protection is what PBSZ and PROT said (RFC 4217 §8, §9).
+// protection is what PBSZ and PROT said (RFC 4217 §9).
 type protection struct {
 	pbsz bool
 	prot bool

@@ -77,16 +77,16 @@ func commands() []row {
 	return []row{
 		// Protection: RFC 2228 §3, RFC 4217.
 		{verb: "AUTH", syntax: "<SP> TLS", arg: argText, need: free, do: auth, feat: []string{"AUTH TLS"}, help: "reply.help.auth", rfc: "RFC 2228 §3, 4217 §4"},
-		{verb: "PBSZ", syntax: "<SP> 0", arg: argText, need: free, do: pbsz, feat: []string{"PBSZ"}, help: "reply.help.pbsz", rfc: "RFC 2228 §3, 4217 §8"},
+		{verb: "PBSZ", syntax: "<SP> 0", arg: argText, need: free, do: pbsz, feat: []string{"PBSZ"}, help: "reply.help.pbsz", rfc: "RFC 2228 §3, 4217 §9"},
 		{verb: "PROT", syntax: "<SP> P", arg: argText, need: free, do: prot, feat: []string{"PROT"}, help: "reply.help.prot", rfc: "RFC 2228 §3, 4217 §9"},
-		{verb: "CCC", arg: argMaybe, need: free, do: never("reply.ccc"), help: "reply.help.ccc", rfc: "RFC 2228 §3, 4217 §6"},
+		{verb: "CCC", arg: argMaybe, need: free, do: never("reply.ccc"), help: "reply.help.ccc", rfc: "RFC 2228 §3, 4217 §5"},
 		{verb: "MIC", syntax: "<SP> text", arg: argMaybe, need: free, do: never("reply.armour"), help: "reply.help.armour", rfc: "RFC 2228 §3"},
 		{verb: "CONF", syntax: "<SP> text", arg: argMaybe, need: free, do: never("reply.armour"), help: "reply.help.armour", rfc: "RFC 2228 §3"},
 		{verb: "ENC", syntax: "<SP> text", arg: argMaybe, need: free, do: never("reply.armour"), help: "reply.help.armour", rfc: "RFC 2228 §3"},
 		{verb: "ADAT", syntax: "<SP> text", arg: argMaybe, need: free, do: never("reply.adat"), help: "reply.help.armour", rfc: "RFC 2228 §3"},
 
 		// Login: RFC 959 §4.1.1.
-		{verb: "HOST", syntax: "<SP> name", arg: argText, need: free, do: host, feat: []string{"HOST"}, help: "reply.help.host", rfc: "RFC 7151"},
+		{verb: "HOST", syntax: "<SP> name", arg: argText, need: free, do: host, feat: []string{"HOST"}, help: "reply.help.host", rfc: "RFC 7151 §3"},
 		{verb: "USER", syntax: "<SP> name", arg: argText, need: secure, timing: lengthy, do: user, help: "reply.help.user", rfc: "RFC 959 §4.1.1"},
 		{verb: "PASS", syntax: "<SP> password", arg: argMaybe, need: secure, timing: lengthy, do: pass, help: "reply.help.pass", rfc: "RFC 959 §4.1.1"},
 		{verb: "ACCT", syntax: "<SP> text", arg: argMaybe, need: secure, do: never("reply.acct"), help: "reply.help.acct", rfc: "RFC 959 §4.1.1"},
