@@ -182,9 +182,19 @@ func daemonConfig(set *config.Server, lang catalog.Lang) daemon.Config {
 		Certs:        certFiles(set),
 		MakeCert:     !set.Named("cert") && !set.Named("key"),
 		ClientCA:     set.ClientCA,
-		Lang:         lang,
-		Banner:       set.Banner,
-		Version:      version(),
+
+		MaxConnections:   set.MaxConnections,
+		MaxPerAddress:    set.MaxPerAddress,
+		MaxBeforeLogin:   set.MaxBeforeLogin,
+		HandshakeTimeout: set.HandshakeTimeout,
+		LoginTimeout:     set.LoginTimeout,
+		IdleTimeout:      set.IdleTimeout,
+		StallTimeout:     set.StallTimeout,
+		DataTimeout:      set.DataTimeout,
+
+		Lang:    lang,
+		Banner:  set.Banner,
+		Version: version(),
 	}
 	if set.Reuse == dataport.Prefer.String() {
 		cfg.Reuse = dataport.Prefer

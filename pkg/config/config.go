@@ -16,6 +16,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 	"github.com/spf13/viper"
@@ -44,15 +45,19 @@ type Server struct {
 	Certs, Keys  []string
 	ClientCA     string
 	RunAs        string
-	Umask        fs.FileMode
-	NoFsync      bool
-	Lang         string // "en", "es" or ""
-	LogFormat    string // "text", "json" or ""
-	Banner       string
-	NoConsole    bool
-	Demo         bool
-	Check        bool
-	Config       string // the file that was read, "" for none
+
+	MaxConnections, MaxPerAddress, MaxBeforeLogin                          int
+	HandshakeTimeout, LoginTimeout, IdleTimeout, DataTimeout, StallTimeout time.Duration
+
+	Umask     fs.FileMode
+	NoFsync   bool
+	Lang      string // "en", "es" or ""
+	LogFormat string // "text", "json" or ""
+	Banner    string
+	NoConsole bool
+	Demo      bool
+	Check     bool
+	Config    string // the file that was read, "" for none
 
 	named map[string]bool
 }

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -47,6 +48,7 @@ const (
 	network  = "config.group.network"
 	files    = "config.group.files"
 	security = "config.group.security"
+	limits   = "config.group.limits"
 	speech   = "config.group.speech"
 	running  = "config.group.running"
 )
@@ -86,6 +88,23 @@ func Settings() []Setting {
 			parse: choice(func(s *Server) *string { return &s.Reuse }, "require", "prefer")},
 		{Name: "run-as", Group: security, Help: "config.help.run_as",
 			parse: text(func(s *Server) *string { return &s.RunAs })},
+
+		{Name: "max-connections", Default: "2000", Group: limits, Help: "config.help.max_connections",
+			parse: count(func(s *Server) *int { return &s.MaxConnections })},
+		{Name: "max-connections-per-address", Default: "200", Group: limits, Help: "config.help.max_per_address",
+			parse: count(func(s *Server) *int { return &s.MaxPerAddress })},
+		{Name: "max-before-login", Default: "500", Group: limits, Help: "config.help.max_before_login",
+			parse: count(func(s *Server) *int { return &s.MaxBeforeLogin })},
+		{Name: "handshake-timeout", Default: "10s", Group: limits, Help: "config.help.handshake_timeout",
+			parse: duration(func(s *Server) *time.Duration { return &s.HandshakeTimeout })},
+		{Name: "login-timeout", Default: "1m", Group: limits, Help: "config.help.login_timeout",
+			parse: duration(func(s *Server) *time.Duration { return &s.LoginTimeout })},
+		{Name: "idle-timeout", Default: "5m", Group: limits, Help: "config.help.idle_timeout",
+			parse: duration(func(s *Server) *time.Duration { return &s.IdleTimeout })},
+		{Name: "data-timeout", Default: "30s", Group: limits, Help: "config.help.data_timeout",
+			parse: duration(func(s *Server) *time.Duration { return &s.DataTimeout })},
+		{Name: "stall-timeout", Default: "1m", Group: limits, Help: "config.help.stall_timeout",
+			parse: duration(func(s *Server) *time.Duration { return &s.StallTimeout })},
 
 		{Name: "lang", Group: speech, Help: "config.help.lang",
 			parse: parseLang},
@@ -196,6 +215,39 @@ func choice(field func(*Server) *string, allowed ...string) func(*Server, []stri
 			}
 		}
 		return fault.New("config.value.choice", words[0], strings.TrimPrefix(strings.Join(allowed, ", "), ", "))
+	}
+}
+
+// maxCount bounds what is counted: no machine has more descriptors.
+const maxCount = 1_000_000
+
+func count(field func(*Server) *int) func(*Server, []string) error {
+	return func(s *Server, words []string) error {
+		number, err := strconv.Atoi(words[0])
+		if err != nil || number < 1 || number > maxCount {
+			return fault.New("config.value.count", words[0], maxCount)
+		}
+		*field(s) = number
+		return nil
+	}
+}
+
+// maxWait bounds a time that something may take.
+const maxWait = 24 * time.Hour
+
+// duration reads a time as Go writes it (90s, 5m); a bare number is seconds.
+func duration(field func(*Server) *time.Duration) func(*Server, []string) error {
+	return func(s *Server, words []string) error {
+		word := words[0]
+		if _, err := strconv.ParseUint(word, 10, 32); err == nil {
+			word += "s"
+		}
+		d, err := time.ParseDuration(word)
+		if err != nil || d < time.Second || d > maxWait {
+			return fault.New("config.value.duration", words[0])
+		}
+		*field(s) = d
+		return nil
 	}
 }
 

@@ -58,6 +58,16 @@ type Config struct {
 	ClientCA string      // PEM file of the authorities of client certificates, or ""
 	Reuse    dataport.Reuse
 
+	// Limits and clocks; 0 is the default.
+	MaxConnections   int           // control connections at once; 2000
+	MaxPerAddress    int           // from one address; 200
+	MaxBeforeLogin   int           // and of those that have not logged in; see ftpserver.Config
+	HandshakeTimeout time.Duration // see ftpserver.Config
+	LoginTimeout     time.Duration
+	IdleTimeout      time.Duration
+	StallTimeout     time.Duration
+	DataTimeout      time.Duration // for a data connection to come; see dataport.Config
+
 	Lang    catalog.Lang
 	Banner  string
 	Version string // of the program
@@ -113,7 +123,7 @@ func New(cfg Config) (_ *Daemon, err error) {
 	d := &Daemon{
 		cfg: cfg, log: cfg.Log,
 		drain: make(chan struct{}), stop: make(chan struct{}),
-		conns: limit.NewConnections(maxConnections, maxPerAddress),
+		conns: limit.NewConnections(cmp.Or(cfg.MaxConnections, maxConnections), cmp.Or(cfg.MaxPerAddress, maxPerAddress)),
 	}
 	d.public = newPublic(cfg.PublicIP)
 	d.counters.since = time.Now()
@@ -158,7 +168,7 @@ func New(cfg Config) (_ *Daemon, err error) {
 	}
 	d.queue = newQueue(d.hear)
 	sink := event.Sinks{&d.counters, d.queue}
-	d.ports = dataport.New(dataport.Config{Listeners: d.listeners.data, TLS: d.tlsConfig(), Sink: sink})
+	d.ports = dataport.New(dataport.Config{Listeners: d.listeners.data, TLS: d.tlsConfig(), Sink: sink, Connect: cfg.DataTimeout})
 	d.server = ftpserver.New(ftpserver.Config{
 		Backend:  d.backend,
 		Ports:    d.ports,
@@ -171,7 +181,12 @@ func New(cfg Config) (_ *Daemon, err error) {
 			_, known := d.keeper.Choose(name)
 			return known
 		},
-		Admit: d.admit,
+		Admit:            d.admit,
+		MaxBeforeLogin:   cfg.MaxBeforeLogin,
+		HandshakeTimeout: cfg.HandshakeTimeout,
+		LoginTimeout:     cfg.LoginTimeout,
+		IdleTimeout:      cfg.IdleTimeout,
+		StallTimeout:     cfg.StallTimeout,
 	})
 	return d, nil
 }

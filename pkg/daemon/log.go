@@ -121,6 +121,8 @@ func (d *Daemon) record(e event.Event) {
 		d.line(slog.LevelWarn, "kicked", e.Session, nil, "reason", e.Reason)
 	case event.Disconnected:
 		d.line(slog.LevelInfo, "disconnected", e.Session, e.Cause, "seconds", e.Duration.Seconds())
+	case event.TurnedAway:
+		d.log.Warn("turned-away", "number", e.Number, "remote", e.Remote.String(), "cause", d.cause(e.Cause))
 	case event.Trouble:
 		d.log.Error("trouble", "where", e.Where, "cause", d.cause(e.Err))
 	}

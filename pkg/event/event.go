@@ -143,6 +143,14 @@ type Disconnected struct {
 	Cause    error // nil after QUIT
 }
 
+// TurnedAway: connections were closed without a word, since they were not to
+// be admitted and too many were being told so. Remote is the last of them.
+type TurnedAway struct {
+	Remote netip.AddrPort
+	Number int64
+	Cause  error
+}
+
 // Trouble: something went wrong that belongs to no reply, such as an Accept
 // that failed for lack of descriptors.
 type Trouble struct {
@@ -163,6 +171,7 @@ func (TransferDone) event()    {}
 func (Changed) event()         {}
 func (Kicked) event()          {}
 func (Disconnected) event()    {}
+func (TurnedAway) event()      {}
 func (Trouble) event()         {}
 
 // Sinks hands each event to every sink in turn.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"time"
 
 	"ftps/pkg/event"
 	"ftps/pkg/vfs"
@@ -63,6 +64,7 @@ func (s *session) enter(account *Account, key string) (reply, error) {
 		account.Close()
 		return reply{}, refuseFor(err, "reply.login.other")
 	}
+	s.srv.early.remove(s)
 	s.login.account = account
 	s.info.User = account.Name
 	s.folder = vfs.Name{}
@@ -91,7 +93,12 @@ func (s *session) loginFailed(name string, err error) error {
 // never a byte in clear; all else is as after AUTH.
 func rein(s *session, _ context.Context, _ arg) (reply, error) {
 	s.data.Forget()
+	since := s.login.since
+	if s.login.account != nil {
+		since = time.Now() // who never logged in gains no time by REIN
+	}
 	s.reset()
+	s.login.since = since
 	return say("reply.rein"), nil
 }
 
@@ -99,7 +106,7 @@ func rein(s *session, _ context.Context, _ arg) (reply, error) {
 func (s *session) reset() {
 	s.port.drop()
 	s.logout()
-	s.login = loginState{failures: s.login.failures}
+	s.login = loginState{failures: s.login.failures, since: s.login.since}
 	s.protect = protection{}
 	s.params = s.freshParameters()
 	s.once = freshOneShots()

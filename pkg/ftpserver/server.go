@@ -38,6 +38,11 @@ type Config struct {
 	// its connection is gone. A refusal is answered with 421.
 	Admit func(netip.Addr) (release func(), err error)
 
+	// MaxBeforeLogin is how many connections may be there that have not
+	// logged in; 500. One more closes the oldest of the address that has the
+	// most of them.
+	MaxBeforeLogin int
+
 	// How long to wait: zero means the default. Idle does not run while data
 	// flows.
 	HandshakeTimeout time.Duration // for TLS after AUTH; 10 s
@@ -58,6 +63,7 @@ func (c *Config) defaults() {
 	if c.Sink == nil {
 		c.Sink = event.Discard
 	}
+	c.MaxBeforeLogin = cmp.Or(c.MaxBeforeLogin, 500)
 	c.HandshakeTimeout = cmp.Or(c.HandshakeTimeout, 10*time.Second)
 	c.LoginTimeout = cmp.Or(c.LoginTimeout, time.Minute)
 	c.IdleTimeout = cmp.Or(c.IdleTimeout, 5*time.Minute)
@@ -80,6 +86,10 @@ type Server struct {
 	cfg   Config
 	table map[string]*row
 	next  atomic.Int64 // the next session's number
+	early early
+
+	unheard atomic.Int64 // connections that were closed without a word since the last event
+	told    atomic.Int64 // when that was, in Unix seconds
 
 	refusing atomic.Int64 // sessions that only tell that there are too many
 
@@ -99,6 +109,7 @@ func New(cfg Config) *Server {
 	for _, r := range commands() {
 		s.table[r.verb] = &r
 	}
+	s.early = early{most: cfg.MaxBeforeLogin, addresses: make(map[netip.Addr][]*session)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	if cfg.weaken != nil {
 		cfg.weaken(s)
@@ -141,6 +152,16 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, implicit bool) error
 // until its client has read the reply.
 const maxRefusing = 64
 
+// turnAway tells the sink of connections that were closed without a word, at
+// most once a second.
+func (s *Server) turnAway(remote netip.AddrPort, cause error) {
+	s.unheard.Add(1)
+	now, last := time.Now().Unix(), s.told.Load()
+	if now != last && s.told.CompareAndSwap(last, now) {
+		s.cfg.Sink.Handle(event.TurnedAway{Remote: remote, Number: s.unheard.Swap(0), Cause: cause})
+	}
+}
+
 // begin starts a session on a new control connection.
 func (s *Server) begin(conn net.Conn, implicit bool) {
 	remote := addrPort(conn.RemoteAddr())
@@ -149,6 +170,7 @@ func (s *Server) begin(conn net.Conn, implicit bool) {
 		if s.refusing.Add(1) > maxRefusing {
 			s.refusing.Add(-1)
 			conn.Close()
+			s.turnAway(remote, refused)
 			return
 		}
 		release = func() { s.refusing.Add(-1) }
@@ -169,6 +191,11 @@ func (s *Server) begin(conn net.Conn, implicit bool) {
 		release()
 		conn.Close()
 		return
+	}
+	if refused == nil {
+		if out := s.early.add(ses); out != nil {
+			out.evict()
+		}
 	}
 	go func() {
 		defer s.live.Done()

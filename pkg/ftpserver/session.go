@@ -12,6 +12,7 @@ import (
 	"ftps/pkg/catalog"
 	"ftps/pkg/dataport"
 	"ftps/pkg/event"
+	"ftps/pkg/fault"
 	"ftps/pkg/ftp"
 	"ftps/pkg/layer"
 	"ftps/pkg/vfs"
@@ -26,6 +27,7 @@ var (
 	errForeign     = errors.New("ftpserver: another protocol on the control port")
 	errInjected    = errors.New("ftpserver: bytes behind AUTH in the clear")
 	errTooMany     = errors.New("ftpserver: too many failed logins")
+	errCrowded     = errors.New("ftpserver: closed to make room for others")
 	errShutdown    = errors.New("ftpserver: server shut down")
 )
 
@@ -52,9 +54,10 @@ type session struct {
 	over  bool
 	cause error
 
-	exit chan farewell // from other goroutines; holds one
-	seen atomic.Pointer[Snapshot]
-	now  atomic.Pointer[transfer] // what seen's Bytes are read from
+	exit    chan farewell // from other goroutines; holds one
+	evicted atomic.Bool   // by another goroutine, which closed the connection
+	seen    atomic.Pointer[Snapshot]
+	now     atomic.Pointer[transfer] // what seen's Bytes are read from
 }
 
 // control is the control connection, which AUTH replaces.
@@ -73,9 +76,10 @@ type control struct {
 
 // loginState is who is there.
 type loginState struct {
-	name     string   // as USER said, until PASS
-	account  *Account // nil before login
-	failures int      // of this connection, which REIN does not forgive
+	name     string    // as USER said, until PASS
+	account  *Account  // nil before login
+	failures int       // of this connection, which REIN does not forgive
+	since    time.Time // when the clock for the login began
 }
 
 // protection is what PBSZ and PROT said (RFC 4217 §9).
@@ -140,6 +144,7 @@ func newSession(srv *Server, conn net.Conn, info event.Session) *session {
 		exit:    make(chan farewell, 1),
 		control: control{raw: conn, conn: conn, lang: srv.cfg.Lang},
 	}
+	s.login.since = s.started
 	s.params = s.freshParameters()
 	s.once = freshOneShots()
 	s.publish("")
@@ -246,7 +251,7 @@ func (s *session) loop(ctx context.Context, cancel context.CancelCauseFunc) {
 			s.dismiss(f)
 		case <-idle:
 			s.send(say("reply.idle"))
-			s.end(errIdle)
+			s.end(s.outOfTime())
 		case <-ctx.Done(): // Shutdown's patience is over
 			s.stopTransfer(errShutdown)
 			s.dismiss(farewell{reply: say("reply.shutdown")})
@@ -258,9 +263,24 @@ func (s *session) loop(ctx context.Context, cancel context.CancelCauseFunc) {
 // patience is how long the next command may take.
 func (s *session) patience() time.Duration {
 	if s.login.account == nil {
-		return max(0, s.srv.cfg.LoginTimeout-time.Since(s.started))
+		return max(0, s.srv.cfg.LoginTimeout-time.Since(s.login.since))
 	}
 	return s.params.idle
+}
+
+// outOfTime is errIdle with the clock that ran out.
+func (s *session) outOfTime() error {
+	if s.login.account == nil {
+		return fault.Wrap(errIdle, "config.ended.login", s.srv.cfg.LoginTimeout)
+	}
+	return fault.Wrap(errIdle, "config.ended.idle", s.params.idle)
+}
+
+// evict closes the connection to make room for others. It is called by other
+// goroutines.
+func (s *session) evict() {
+	s.evicted.Store(true)
+	s.control.raw.Close()
 }
 
 // dismiss says goodbye on behalf of f.
@@ -292,6 +312,7 @@ const closeGrace = 2 * time.Second
 // a reset would take the last reply from the client.
 func (s *session) close(cancel context.CancelCauseFunc) {
 	s.srv.forget(s.info.Number)
+	s.srv.early.remove(s)
 	cancel(errControlLost)
 	s.stopTransfer(errControlLost)
 	s.port.drop()
@@ -305,6 +326,9 @@ func (s *session) close(cancel context.CancelCauseFunc) {
 		endPlain(s.control.raw, closeGrace)
 	}
 	s.control.lines.wait()
+	if s.evicted.Load() {
+		s.cause = fault.Wrap(errCrowded, "config.ended.crowded", s.srv.cfg.MaxBeforeLogin)
+	}
 	s.emit(event.Disconnected{Session: who, Duration: time.Since(s.started), Cause: s.cause})
 }
 
@@ -334,6 +358,9 @@ func (s *session) secure(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.srv.cfg.HandshakeTimeout)
 	defer cancel()
 	if err := conn.HandshakeContext(ctx); err != nil {
+		if ctx.Err() == context.DeadlineExceeded {
+			err = fault.Wrap(err, "config.ended.handshake", s.srv.cfg.HandshakeTimeout)
+		}
 		s.emit(event.HandshakeFailed{Session: s.info, Err: err})
 		return err
 	}

@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"ftps/pkg/dataport"
 	"ftps/pkg/event"
+	"ftps/pkg/fault"
 	"ftps/pkg/layer"
 	"ftps/pkg/vfs"
 )
@@ -136,6 +138,9 @@ func (t *transfer) perform(ctx context.Context, stall time.Duration) error {
 	}
 	if err != nil {
 		conn.Abort()
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = fault.Wrap(err, "config.ended.stall", stall)
+		}
 		return t.settle(ctx, because(ctx, err))
 	}
 	if t.mode.stays {
