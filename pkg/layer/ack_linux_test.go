@@ -1,0 +1,48 @@
+package layer
+
+import (
+	"io"
+	"net"
+	"testing"
+	"time"
+)
+
+// A client with Nagle's algorithm on, as lftp and ftplib are, that writes the
+// end of its handshake in two pieces lost 40 ms with each file: the second
+// piece waits for the acknowledgement of the first.
+func TestPiecesOfAHandshakeDoNotWaitForADelayedAcknowledgement(t *testing.T) {
+	const files = 20
+	take := func(before func(net.Conn)) time.Duration {
+		start := time.Now()
+		for range files {
+			client, server := loopback(t)
+			client.SetNoDelay(false)
+			go func() {
+				buf := make([]byte, 1)
+				client.Write([]byte("h")) // hello
+				io.ReadFull(client, buf)
+				client.Write([]byte("c")) // change_cipher_spec
+				client.Write([]byte("f")) // Finished
+			}()
+			buf := make([]byte, 1)
+			for i := range 3 {
+				before(server)
+				if _, err := io.ReadFull(server, buf); err != nil {
+					t.Fatal(err)
+				}
+				if i == 0 {
+					server.Write([]byte("s")) // the server's hello
+				}
+			}
+		}
+		return time.Since(start)
+	}
+	held := take(func(net.Conn) {})
+	prompt := take(AckAtOnce)
+	if held < files*20*time.Millisecond {
+		t.Skipf("this kernel did not hold acknowledgements back: %v for %d files", held, files)
+	}
+	if prompt > held/2 {
+		t.Errorf("%d files took %v, and %v without prompt acknowledgements", files, prompt, held)
+	}
+}
