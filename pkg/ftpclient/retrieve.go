@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 
+	"ftps/pkg/ftp"
 	"ftps/pkg/layer"
 )
 
@@ -27,6 +28,24 @@ func (c *Conn) Retrieve(ctx context.Context, path string, offset int64) (*Downlo
 		return nil, err
 	}
 	return c.download(ctx, transferKind{verb: "RETR", arg: path, offset: offset})
+}
+
+// RetrieveRange begins a download of the bytes from first up to, not
+// including, end (RANG); errors.ErrUnsupported where the server has no ranges.
+func (c *Conn) RetrieveRange(ctx context.Context, path string, first, end int64) (*Download, error) {
+	if !c.features.Has("RANG") {
+		return nil, errors.ErrUnsupported
+	}
+	if err := checkPath(path); err != nil {
+		return nil, err
+	}
+	if first < 0 || end <= first {
+		return nil, &ProtocolError{Command: "RANG", Err: ftp.ErrRange}
+	}
+	if err := c.enter(); err != nil {
+		return nil, err
+	}
+	return c.download(ctx, transferKind{verb: "RETR", arg: path, offset: first, end: end})
 }
 
 // download is also what a listing is. The caller has entered the Conn.

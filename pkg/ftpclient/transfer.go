@@ -45,6 +45,7 @@ type answer struct {
 type transferKind struct {
 	verb, arg string
 	offset    int64
+	end       int64 // the byte behind the last one wanted; 0 for the file's end
 	upload    bool
 }
 
@@ -76,7 +77,15 @@ func (c *Conn) open(ctx context.Context, k transferKind) (*transfer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if k.offset > 0 {
+	switch {
+	case k.end > 0:
+		// draft-bryan-ftp-range §3: both octets are included.
+		want := ftp.Range{First: k.offset, Last: k.end - 1}
+		if _, err := c.expect(ctx, "RANG", want.String(), 2, 3); err != nil {
+			data.cancel()
+			return nil, err
+		}
+	case k.offset > 0:
 		// RFC 3659 §5: REST comes directly before the transfer's command.
 		if _, err := c.expect(ctx, "REST", fmt.Sprint(k.offset), 3); err != nil {
 			data.cancel()

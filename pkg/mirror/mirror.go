@@ -60,6 +60,9 @@ type Config struct {
 type Options struct {
 	Recursive bool // folders too
 	Resume    bool // go on where an earlier transfer stopped
+	// Segments is over how many connections one large file comes; 0 and 1
+	// are one.
+	Segments int
 }
 
 // Transfer moves files. Its methods are called one at a time.

@@ -20,14 +20,15 @@ import (
 // record says what a part is a part of. It stands beside the part of a
 // download, and in the folder of records for an upload.
 type record struct {
-	Version int    `json:"ftps_part"`
-	Site    string `json:"site"`
-	Pin     string `json:"pin"`   // of the server's key
-	Path    string `json:"path"`  // on the server, quoted: names need not be UTF-8
-	Local   string `json:"local"` // an upload's source, quoted; else empty
-	Size    int64  `json:"size"`
-	Time    string `json:"time"`   // of the source, RFC 3339; empty if unknown
-	Offset  int64  `json:"offset"` // bytes that were there when the part was left
+	Version  int    `json:"ftps_part"`
+	Site     string `json:"site"`
+	Pin      string `json:"pin"`   // of the server's key
+	Path     string `json:"path"`  // on the server, quoted: names need not be UTF-8
+	Local    string `json:"local"` // an upload's source, quoted; else empty
+	Size     int64  `json:"size"`
+	Time     string `json:"time"`               // of the source, RFC 3339; empty if unknown
+	Segments string `json:"segments,omitempty"` // of a download over several connections
+	Offset   int64  `json:"offset"`             // bytes that were there when the part was left
 }
 
 const recordVersion = 2
@@ -50,7 +51,36 @@ func newRecord(site string, pin []byte, remote, local string, size int64, t time
 // describes. Without a size and a time nothing is known to be the same.
 func (r record) same(other record) bool {
 	r.Offset, other.Offset = 0, 0
+	r.Segments, other.Segments = "", ""
 	return r == other && r.Size >= 0 && r.Time != ""
+}
+
+// covers reports whether a part of that size can hold what its segments
+// claim.
+func (r record) covers(size int64) bool {
+	if r.Segments == "" {
+		return true
+	}
+	s := parseSegments(r.Segments, r.Size)
+	for _, g := range s {
+		if g.done > 0 && g.from+g.done > size {
+			return false
+		}
+	}
+	return s != nil
+}
+
+// plain takes what is in one piece of a part of several.
+func (p *part) plain() error {
+	if p.segments == nil {
+		return nil
+	}
+	if err := p.file.Truncate(p.size); err != nil {
+		return err
+	}
+	p.segments = nil
+	p.what.Segments, p.what.Offset = "", p.size
+	return p.writeRecord(p.what)
 }
 
 // maxName is the longest file name that common file systems take, in bytes.
@@ -92,6 +122,9 @@ type part struct {
 	file *os.File
 	size int64 // bytes that may be built upon; 0 to begin at the first
 	what record
+
+	seams    []seamOf // to compare in the end
+	segments segments // of an earlier download over several connections
 }
 
 // maxParts bounds the search for a free name.
@@ -122,8 +155,14 @@ func openPart(root *os.Root, local string, want record, resume bool, planned map
 		}
 		flags := os.O_RDWR | os.O_CREATE
 		switch {
-		case statErr == nil && resume && have.same(want) && info.Size() >= have.Offset:
+		case statErr == nil && resume && have.same(want) && info.Size() >= have.Offset && have.covers(info.Size()):
 			p.size = min(info.Size(), want.Size)
+			if have.Segments != "" {
+				// The part has holes: only its beginning is one piece.
+				p.segments = parseSegments(have.Segments, want.Size)
+				p.size = min(p.size, p.segments.beginning())
+				want.Segments = have.Segments
+			}
 		case statErr == nil && resume && info.Size() > 0:
 			reason = ErrSourceChanged
 			flags |= os.O_TRUNC
@@ -132,6 +171,13 @@ func openPart(root *os.Root, local string, want record, resume bool, planned map
 		}
 		want.Offset = p.size
 		p.what = want
+		if flags&os.O_TRUNC != 0 && statErr == nil {
+			// First the old part: under the new record it would be taken for
+			// a beginning.
+			if err := root.Remove(p.name); err != nil {
+				return nil, nil, err
+			}
+		}
 		if err := p.writeRecord(want); err != nil {
 			return nil, nil, err
 		}
@@ -228,7 +274,9 @@ func (p *part) leave() {
 		p.root.Remove(p.info)
 		return
 	}
-	p.what.Offset = info.Size()
+	if p.what.Segments == "" {
+		p.what.Offset = info.Size()
+	}
 	p.writeRecord(p.what)
 }
 

@@ -36,6 +36,10 @@ func (r *run) download(ctx context.Context, c *ftpclient.Conn, root *os.Root, it
 	if err != nil {
 		return Done{}, err
 	}
+	if err := p.plain(); err != nil {
+		p.leave()
+		return Done{}, err
+	}
 	g := &getting{run: r, ctx: ctx, conn: c, item: item, part: p, hash: h}
 	if reason != nil {
 		r.t.tell(Restarted{Item: item, Reason: reason})

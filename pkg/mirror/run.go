@@ -127,12 +127,17 @@ func (r *run) one(ctx context.Context, root *os.Root, item Item) {
 		c, err := r.t.pool.Get(ctx)
 		if err == nil {
 			var d Done
-			if r.plan.Direction == Download {
+			switch {
+			case r.segmented(c, item):
+				c, d, err = r.segments(ctx, c, root, item, resume)
+			case r.plan.Direction == Download:
 				d, err = r.download(ctx, c, root, item, resume)
-			} else {
+			default:
 				d, err = r.upload(ctx, c, root, item, resume)
 			}
-			r.t.pool.Put(c)
+			if c != nil {
+				r.t.pool.Put(c)
+			}
 			if err == nil {
 				r.done(d)
 				return

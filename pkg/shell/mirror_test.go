@@ -95,6 +95,21 @@ func TestADryRunFailsWhereTheMirrorWould(t *testing.T) {
 	}
 }
 
+func TestABigFileMayComeOverSeveralConnections(t *testing.T) {
+	for line, want := range map[string]int{"get -j 4 big": 4, "get -rj3 big": 3, "get big": 0} {
+		st := newStage(t)
+		if _, _, err := st.run(t, line); err != nil || len(st.mover.got) != 1 || st.mover.got[0].options.Segments != want {
+			t.Errorf("%s: %v %+v", line, err, st.mover.got)
+		}
+	}
+	for _, line := range []string{"get -j 0 big", "get -j 33 big", "get -j x big", "get big -j", "put -j 3 big"} {
+		st := newStage(t)
+		if _, _, err := st.run(t, line); ftpclient.Class(err) != ftpclient.Usage || len(st.mover.got)+len(st.mover.put) != 0 {
+			t.Errorf("%s: %v", line, err)
+		}
+	}
+}
+
 func TestNothingToDoIsSaid(t *testing.T) {
 	st := newStage(t)
 	st.mover.changes = mirror.Changes{Same: 3}

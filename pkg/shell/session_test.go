@@ -280,8 +280,8 @@ func TestWrongLinesSayWhatIsRight(t *testing.T) {
 		"frobnicate":     "ftps: unknown command: frobnicate\n\"help\" lists the commands\n",
 		"cd":             "ftps: cd needs more words\nusage: cd FOLDER\n",
 		"cd my folder":   "ftps: folder is one word too many for cd; names with blanks go between quotes\nusage: cd FOLDER\n",
-		"get -x a":       "ftps: unknown option -x for get\nusage: get | descargar [-r] [-c] REMOTE [LOCAL]\n",
-		"get --long a":   "ftps: unknown option --long for get\nusage: get | descargar [-r] [-c] REMOTE [LOCAL]\n",
+		"get -x a":       "ftps: unknown option -x for get\nusage: get | descargar [-r] [-c] [-j N] REMOTE [LOCAL]\n",
+		"get --long a":   "ftps: unknown option --long for get\nusage: get | descargar [-r] [-c] [-j N] REMOTE [LOCAL]\n",
 		"ls -l \"a":      "ftps: a quote was opened and not closed\na backslash makes a quote an ordinary character\n",
 		"help frobnicat": "ftps: unknown command: frobnicat\n\"help\" lists the commands\n",
 	} {

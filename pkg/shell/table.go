@@ -75,7 +75,7 @@ func table() []command {
 			operands: one(remote), max: 1, objects: true, run: runLs},
 		{names: []string{"cd"}, operands: one(remoteFolder), min: 1, max: 1, run: runCd},
 		{names: []string{"pwd"}, objects: true, run: runPwd},
-		{names: []string{"get", "descargar"}, options: all, operands: one(remote, local), min: 1, max: 2, objects: true, run: runGet},
+		{names: []string{"get", "descargar"}, options: append(all[:2:2], option{letter: 'j', takes: true}), operands: one(remote, local), min: 1, max: 2, objects: true, run: runGet},
 		{names: []string{"put", "subir"}, options: all, operands: one(local, remote), min: 1, max: 2, objects: true, run: runPut},
 		{names: []string{"mirror"}, options: mirrorOptions(), operands: one(remoteFolder, localFolder), min: 2, max: 2, objects: true, run: runMirror},
 		{names: []string{"sync"}, options: mirrorOptions(), operands: one(remoteFolder, localFolder), min: 2, max: 2, objects: true, run: runSync},
@@ -135,25 +135,52 @@ func (c *command) parse(words []string) (arguments, error) {
 				value = words[i]
 			}
 			if o.takes {
-				if args.values == nil {
-					args.values = make(map[string][]string)
-				}
-				args.values[o.long] = append(args.values[o.long], value)
+				args.give(o, value)
 			}
 			args.options = append(args.options, o)
 		case len(w) > 1 && w[0] == '-':
-			for _, letter := range []byte(w[1:]) {
-				o := option{letter: letter}
-				if !slices.Contains(c.options, o) {
-					return args, c.misuse("shell.option.unknown", ftp.Sanitise("-"+string(rune(letter))), c.names[0])
+			for at, letter := range []byte(w[1:]) {
+				o, err := c.short(letter)
+				if err != nil {
+					return args, err
 				}
 				args.options = append(args.options, o)
+				if !o.takes {
+					continue
+				}
+				// "-j4" or "-j 4"
+				value := w[2+at:]
+				if value == "" {
+					if i++; i == len(words) {
+						return args, c.misuse("shell.option.value", o.String(), c.names[0])
+					}
+					value = words[i]
+				}
+				args.give(o, value)
+				break
 			}
 		default:
 			args.operands = append(args.operands, w)
 		}
 	}
 	return args, c.count(args)
+}
+
+func (a *arguments) give(o option, value string) {
+	if a.values == nil {
+		a.values = make(map[string][]string)
+	}
+	a.values[o.key()] = append(a.values[o.key()], value)
+}
+
+// short finds an option by its letter.
+func (c *command) short(letter byte) (option, error) {
+	for _, o := range c.options {
+		if o.letter == letter {
+			return o, nil
+		}
+	}
+	return option{}, c.misuse("shell.option.unknown", ftp.Sanitise("-"+string(rune(letter))), c.names[0])
 }
 
 // long finds a long option; "_" serves for "-" as it does on the command line.

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"io"
 	"path/filepath"
+	"strconv"
 	"strings"
 
+	"ftps/pkg/fault"
+	"ftps/pkg/ftp"
 	"ftps/pkg/ftpclient"
 	"ftps/pkg/mirror"
 )
@@ -50,7 +53,7 @@ func (m Mover) transfer(o mirror.Options, tell func(mirror.Event)) *mirror.Trans
 	config := m.Config
 	config.Conn, config.Progress = m.Conn, tell
 	if !o.Recursive {
-		config.Jobs = 1
+		config.Jobs = max(1, o.Segments)
 	}
 	return mirror.New(config)
 }
@@ -73,11 +76,21 @@ func runGet(ctx context.Context, s *Session, args arguments, out io.Writer) erro
 	if err != nil {
 		return err
 	}
+	segments := 0
+	for _, v := range args.values["j"] {
+		if segments, err = strconv.Atoi(v); err != nil || segments < 1 || segments > maxSegments {
+			return &misuse{fault.New("shell.get.segments", maxSegments, ftp.Sanitise(v))}
+		}
+	}
 	local := s.localTarget(args.operand(1, "."))
 	return s.move(args, out, func(o mirror.Options, tell func(mirror.Event)) (mirror.Result, error) {
+		o.Segments = segments
 		return s.Files.Get(ctx, remote, local, o, tell)
 	})
 }
+
+// maxSegments bounds -j of get: beyond it a server sees an attack.
+const maxSegments = 32
 
 func runPut(ctx context.Context, s *Session, args arguments, out io.Writer) error {
 	defer s.changed()

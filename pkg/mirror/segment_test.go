@@ -1,0 +1,166 @@
+package mirror_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"ftps/pkg/ftpclient"
+	"ftps/pkg/ftptest/hostile"
+	"ftps/pkg/mirror"
+)
+
+const bigSize = 17<<20 + 123
+
+func TestOneBigFileComesOverSeveralConnections(t *testing.T) {
+	dial, home := ours(t, new(atomic.Int64), true)
+	want := content(bigSize)
+	write(t, filepath.Join(home, "f"), want, longAgo)
+	var lines atomic.Int32
+	told := &events{}
+	tr := mirror.New(mirror.Config{Jobs: 4, NoSync: true, Records: t.TempDir(), Progress: told.add,
+		Dial: func(ctx context.Context) (*ftpclient.Conn, error) { lines.Add(1); return dial(ctx) }})
+	defer tr.Close()
+	dir := t.TempDir()
+	r, err := tr.Get(within(t), "/f", dir, mirror.Options{Segments: 4})
+	if err != nil || r.Bytes != bigSize {
+		t.Fatalf("%v %+v", err, r)
+	}
+	if got := files(t, dir); len(got) != 1 || got["f"] != string(want) {
+		t.Errorf("%d files, or another content", len(got))
+	}
+	if lines.Load() != 4 {
+		t.Errorf("%d connections", lines.Load())
+	}
+	if d := of[mirror.Done](told); len(d) != 1 || d[0].Verified != mirror.ByHash {
+		t.Errorf("%+v", d)
+	}
+}
+
+func TestSegmentsByRESTAlone(t *testing.T) {
+	s := hostile.Start(t, hostile.Options{Features: without("HASH"), RequireReuse: true})
+	want := content(bigSize)
+	s.Put("/f", want, longAgo)
+	tr, told := transfer(t, s, nil)
+	dir := t.TempDir()
+	if _, err := tr.Get(within(t), "/f", dir, mirror.Options{Segments: 3}); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := os.ReadFile(filepath.Join(dir, "f")); !bytes.Equal(got, want) {
+		t.Error("the content differs")
+	}
+	if d := of[mirror.Done](told); len(d) != 1 || d[0].Verified != mirror.BySize {
+		t.Errorf("%+v", d)
+	}
+}
+
+func TestAServerThatForgetsTheOffsetIsFoundOutAtTheSeams(t *testing.T) {
+	s := hostile.Start(t, hostile.Options{Features: without("HASH"), Hooks: hooks{"REST": func(s *hostile.Session, _ string) bool {
+		s.Reply(350, "whatever you say")
+		return true
+	}}})
+	s.Put("/f", content(bigSize), longAgo)
+	tr, _ := transfer(t, s, nil)
+	dir := t.TempDir()
+	if _, err := tr.Get(within(t), "/f", dir, mirror.Options{Segments: 3}); ftpclient.Class(err) != ftpclient.Damaged {
+		t.Errorf("%v", err)
+	}
+	if left := files(t, dir); len(left) != 0 {
+		t.Errorf("left %d files", len(left))
+	}
+}
+
+func TestSegmentsGoOnWhereTheyStopped(t *testing.T) {
+	for name, v := range map[string]struct {
+		change   bool // of the file in between
+		segments int
+		whole    bool // begun again
+	}{
+		"over several":              {segments: 4},
+		"over one":                  {segments: 1},
+		"changed, over several":     {segments: 4, change: true, whole: true},
+		"changed, and over one now": {segments: 1, change: true, whole: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			budget := new(atomic.Int64)
+			dial, home := ours(t, budget, true)
+			want := content(bigSize)
+			write(t, filepath.Join(home, "f"), want, longAgo)
+			told := &events{}
+			tr := mirror.New(mirror.Config{Dial: dial, Jobs: 4, NoSync: true, Records: t.TempDir(), Progress: told.add})
+			defer tr.Close()
+			local := filepath.Join(t.TempDir(), "f")
+			budget.Store(9 << 20)
+			if _, err := tr.Get(within(t), "/f", local, mirror.Options{Segments: 4}); err == nil {
+				t.Fatal("it was not cut")
+			}
+			budget.Store(0)
+			info, err := os.ReadFile(local + ".part-info")
+			if err != nil || !strings.Contains(string(info), `"segments":"0-`) {
+				t.Fatalf("the record: %s, %v", info, err)
+			}
+			if v.change {
+				want = content(bigSize + 1)[:bigSize]
+				write(t, filepath.Join(home, "f"), want, longAgo.Add(time.Hour))
+			}
+			r, err := tr.Get(within(t), "/f", local, mirror.Options{Segments: v.segments, Resume: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, _ := os.ReadFile(local); !bytes.Equal(got, want) {
+				t.Error("spliced")
+			}
+			if v.whole != (r.Bytes == bigSize) {
+				t.Errorf("%d bytes moved", r.Bytes)
+			}
+			if v.whole != (len(of[mirror.Restarted](told)) == 1) {
+				t.Errorf("told %v", of[mirror.Restarted](told))
+			}
+		})
+	}
+}
+
+func TestAChangeOfTheSameSizeAndTimeIsSeenBySegmentsToo(t *testing.T) {
+	budget := new(atomic.Int64)
+	dial, home := ours(t, budget, true)
+	write(t, filepath.Join(home, "f"), content(bigSize), longAgo)
+	told := &events{}
+	tr := mirror.New(mirror.Config{Dial: dial, Jobs: 4, NoSync: true, Records: t.TempDir(), Progress: told.add})
+	defer tr.Close()
+	local := filepath.Join(t.TempDir(), "f")
+	budget.Store(9 << 20)
+	if _, err := tr.Get(within(t), "/f", local, mirror.Options{Segments: 4}); err == nil {
+		t.Fatal("it was not cut")
+	}
+	budget.Store(0)
+	other := content(bigSize + 1)[:bigSize]
+	write(t, filepath.Join(home, "f"), other, longAgo)
+	if _, err := tr.Get(within(t), "/f", local, mirror.Options{Segments: 4, Resume: true}); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := os.ReadFile(local); !bytes.Equal(got, other) {
+		t.Error("spliced")
+	}
+	if again := of[mirror.Restarted](told); len(again) != 1 || again[0].Reason != mirror.ErrOverlap {
+		t.Errorf("told %v", again)
+	}
+}
+
+func TestFewerConnectionsThanSegmentsWillDo(t *testing.T) {
+	s := hostile.Start(t, hostile.Options{MaxSessions: 2})
+	want := content(bigSize)
+	s.Put("/f", want, longAgo)
+	tr, _ := transfer(t, s, nil)
+	dir := t.TempDir()
+	if r, err := tr.Get(within(t), "/f", dir, mirror.Options{Segments: 4}); err != nil || r.Limit != 2 {
+		t.Fatalf("%v %+v", err, r)
+	}
+	if got, _ := os.ReadFile(filepath.Join(dir, "f")); !bytes.Equal(got, want) {
+		t.Error("the content differs")
+	}
+}
