@@ -122,21 +122,35 @@ func TestOurClientNeedsNoExtensionOfOtherPeoplesServers(t *testing.T) {
 
 func TestOurClientFindsTheZoneOfOtherPeoplesListings(t *testing.T) {
 	eachForeigner(t, func(f foreign) bool { return f.canZone }, func(t *testing.T, f foreign) {
-		for _, zone := range []string{"America/Caracas", "Asia/Kathmandu"} {
+		when := time.Now().UTC().Truncate(24 * time.Hour).Add(-37*time.Hour + 23*time.Minute + 7*time.Second)
+		shown := func(t *testing.T, s *foreignServer) (times []string) {
+			for _, name := range []string{"one", "two words"} {
+				file := filepath.Join(s.Home, name)
+				must(t, os.WriteFile(file, []byte("x"), 0o644))
+				must(t, os.Chtimes(file, when, when))
+			}
+			for line := range strings.Lines(s.does(t, "--json", "ls", "-l")) {
+				var e struct{ Name, Modified string }
+				must(t, json.Unmarshal([]byte(line), &e))
+				if e.Name != "" {
+					times = append(times, e.Modified)
+				}
+			}
+			return times
+		}
+		for zone, offset := range map[string]time.Duration{"America/Caracas": -4 * time.Hour, "Asia/Kathmandu": 5*time.Hour + 45*time.Minute} {
 			s := f.serve(t, foreignOptions{Zone: zone, Without: []string{"MLSD", "MLST"}})
 			s.passes(t, "LIST in the time of "+zone+", shown in UTC by what MDTM says", func(t *testing.T) {
-				when := time.Now().UTC().Add(-50 * time.Hour).Truncate(time.Second)
-				for _, name := range []string{"one", "two words"} {
-					file := filepath.Join(s.Home, name)
-					must(t, os.WriteFile(file, []byte("x"), 0o644))
-					must(t, os.Chtimes(file, when, when))
+				want := when.Truncate(time.Minute).Format(time.RFC3339)
+				if got := shown(t, s); !slices.Equal(got, []string{want, want}) {
+					t.Errorf("%s, and the files are of %s", got, when)
 				}
-				for line := range strings.Lines(s.does(t, "--json", "ls", "-l")) {
-					var e struct{ Name, Modified string }
-					must(t, json.Unmarshal([]byte(line), &e))
-					if e.Name != "" && e.Modified != when.Truncate(time.Minute).Format(time.RFC3339) {
-						t.Errorf("%s: %s, and it is of %s", e.Name, e.Modified, when)
-					}
+			})
+			s = f.serve(t, foreignOptions{Zone: zone, Without: []string{"MLSD", "MLST", "MDTM"}})
+			s.passes(t, "LIST in the time of "+zone+" without MDTM: times as they came", func(t *testing.T) {
+				want := when.Add(offset).Truncate(time.Minute).Format(time.RFC3339)
+				if got := shown(t, s); !slices.Equal(got, []string{want, want}) {
+					t.Errorf("%s, and the files are of %s", got, when)
 				}
 			})
 		}

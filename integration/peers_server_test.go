@@ -40,6 +40,7 @@ type foreign struct {
 	ports int
 	// can says what its configuration can do without and with.
 	canDeny     bool // take commands away
+	relayed     bool // by a relay before it
 	canImplicit bool
 	canReadOnly bool
 	canQuota    bool
@@ -63,7 +64,7 @@ func foreigners() []foreign {
 			full: "451", reused: func(log string) int { return strings.Count(log, ", reused, no cert") }, start: startVsftpd},
 		{name: "ProFTPD", pkg: "proftpd-core", account: "diego", ports: 21200, canDeny: true, canImplicit: true, canReadOnly: true, canZone: true,
 			full: "452", reused: func(log string) int { return strings.Count(log, "client reused TLS session for data connection") }, start: startProFTPD},
-		{name: "Pure-FTPd", pkg: "pure-ftpd", account: "diego", ports: 21300, canReadOnly: true, canQuota: true,
+		{name: "Pure-FTPd", pkg: "pure-ftpd", account: "diego", ports: 21300, canDeny: true, relayed: true, canReadOnly: true, canZone: true, canQuota: true,
 			full: "451", noTickets: true, start: startPureFTPd},
 		{name: "pyftpdlib", pkg: "python3-pyftpdlib", account: "diego", ports: 21400, canDeny: true, canImplicit: true, canReadOnly: true, canZone: true,
 			start: startPyftpdlib},
@@ -183,6 +184,9 @@ func (f foreign) serve(t *testing.T, o foreignOptions) *foreignServer {
 		}
 	})
 	s.answers(t, done, out)
+	if s.relayed && len(s.Without) > 0 {
+		s.relay(t)
+	}
 	return s
 }
 
