@@ -191,6 +191,7 @@ func TestActiveModeConnectsToTheClientAndToNobodyElse(t *testing.T) {
 		"PORT 127,0,0,1,200,10,1":     501,
 		"PORT 127,0,0,1,999,10":       501,
 		"EPRT |1|127.0.0.2|50000|":    504,
+		"EPRT |2|::|999|":             504,
 		"EPRT |3|127.0.0.1|50000|":    522,
 		"EPRT |2|::ffff:8.8.8.8|999|": 504,
 		"EPRT nonsense":               501,
@@ -206,6 +207,7 @@ func TestActiveModeConnectsToTheClientAndToNobodyElse(t *testing.T) {
 	for _, cmd := range []string{
 		fmt.Sprintf("PORT 127,0,0,1,%d,%d", port>>8, port&255),
 		fmt.Sprintf("EPRT |1|127.0.0.1|%d|", port),
+		fmt.Sprintf("EPRT |2|::|%d|", port), // as lftp says it of itself
 	} {
 		c.Cmd(200, "%s", cmd)
 		c.Send("STOR f")

@@ -69,6 +69,11 @@ func eprt(s *session, ctx context.Context, a arg) (reply, error) {
 // and no port below 1024, lest the server be used against others (RFC 2577
 // §3: 504).
 func (s *session) active(ctx context.Context, to netip.AddrPort, err error) (reply, error) {
+	if to.Addr().IsUnspecified() {
+		// lftp 4.9 sends the address it listens on, "::", over IPv6: that is
+		// no other host, so its own is meant.
+		to = netip.AddrPortFrom(s.info.Remote.Addr(), to.Port())
+	}
 	switch {
 	case s.port.epsvAll:
 		return reply{}, refuse("reply.epsv.all")
