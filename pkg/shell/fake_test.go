@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"path"
 	"slices"
@@ -28,6 +29,7 @@ type server struct {
 	bad      []error              // yielded by every listing
 	listed   int
 	quoted   []string
+	hash     string // the algorithm it tells
 	lost     bool
 	left     bool
 	block    chan struct{} // a listing waits for it, or for its context
@@ -161,6 +163,19 @@ func (f *server) Quote(_ context.Context, line string) (ftp.Reply, error) {
 	}
 	_ = f.say(line, code, "said "+line)
 	return ftp.Reply{Code: code, Lines: []string{"said " + line}}, nil
+}
+
+func (f *server) Chmod(_ context.Context, p string, mode fs.FileMode) error {
+	f.quoted = append(f.quoted, fmt.Sprintf("CHMOD %o %s", mode, p))
+	return nil
+}
+
+func (f *server) HashMethod() (ftpclient.HashMethod, bool) {
+	return ftpclient.HashMethod{Algorithm: f.hash}, f.hash != ""
+}
+
+func (f *server) SumOf(_ context.Context, _ ftpclient.HashMethod, p string, _, _ int64) ([]byte, error) {
+	return []byte("sum of " + p), nil
 }
 
 func (f *server) Quit(context.Context) error {

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"os"
 	"os/signal"
@@ -36,6 +37,9 @@ type Server interface {
 	Rename(ctx context.Context, from, to string) error
 	List(ctx context.Context, path string) iter.Seq2[ftp.Entry, error]
 	Stat(ctx context.Context, path string) (ftp.Entry, error)
+	Chmod(ctx context.Context, path string, mode fs.FileMode) error
+	HashMethod() (ftpclient.HashMethod, bool)
+	SumOf(ctx context.Context, m ftpclient.HashMethod, path string, n, size int64) ([]byte, error)
 	Quote(ctx context.Context, line string) (ftp.Reply, error)
 	Quit(ctx context.Context) error
 	TLS() tls.ConnectionState

@@ -176,7 +176,7 @@ func TestTabAtTheTerminal(t *testing.T) {
 	p.types("hel\t")
 	p.sees("descargar hello.txt ")
 	p.types("\x15c\t") // Ctrl-U, then an ambiguous word
-	p.sees("cat  cd\r\n")
+	p.sees("cat    cd     chmod\r\n")
 	p.types("d do\t")
 	p.sees("cd docs/")
 	p.types("\r")
