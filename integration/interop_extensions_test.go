@@ -176,7 +176,7 @@ func TestStockClientsUseEveryFeatureAnnounced(t *testing.T) {
 
 	t.Run("active mode by curl", func(t *testing.T) {
 		// curl 7.88, which Debian 12 has, forgets TLS on connections that it
-		// accepts and sends the file as it is (mended in 8.0.0): that must be
+		// accepts and sends the file as it is (curl#10666, mended in 8.0.0): that must be
 		// refused, and what a newer one sends must arrive.
 		note(t, "curl --ftp-port", firstMatch(`curl (\S+)`, "curl", "-V"), "active mode: whole, or refused where curl sends it in clear")
 		local := filepath.Join(t.TempDir(), "f")
@@ -221,6 +221,9 @@ func (s *site) activeLftp(t *testing.T, host, verb string) bool {
 	}
 	if back, err := os.ReadFile(local + ".back"); err != nil || string(back) != string(content) {
 		t.Errorf("by %s came %d bytes of %d, %v", verb, len(back), len(content), err)
+	}
+	if strings.Contains(out, "Switching passive mode on") {
+		t.Errorf("lftp gave active mode up:\n%s", tail(out))
 	}
 	return strings.Contains(out, "---> "+verb+" ")
 }
