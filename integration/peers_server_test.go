@@ -148,7 +148,8 @@ func (f foreign) serve(t *testing.T, o foreignOptions) *foreignServer {
 	must(t, os.Mkdir(s.Home, 0o755))
 	if o.Full > 0 {
 		must(t, syscall.Mount("tmpfs", s.Home, "tmpfs", 0, fmt.Sprintf("size=%d", o.Full)))
-		t.Cleanup(func() { syscall.Unmount(s.Home, 0) })
+		// Detached: the kernel may still be clearing up after a killed session.
+		t.Cleanup(func() { syscall.Unmount(s.Home, syscall.MNT_DETACH) })
 	}
 	must(t, os.WriteFile(s.Log, nil, 0o644))
 	s.takePorts(t)
