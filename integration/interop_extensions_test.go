@@ -9,12 +9,15 @@ import (
 	"crypto/sha512"
 	"fmt"
 	"hash/crc32"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
+
+	"ftps/pkg/ftp"
 )
 
 // spoken is one command that a stock client says, and its reply.
@@ -189,10 +192,33 @@ func TestStockClientsUseEveryFeatureAnnounced(t *testing.T) {
 		}
 	})
 
-	t.Run("block mode by the scripted client", func(t *testing.T) {
-		// No stock client speaks MODE B; the tests of the engine show more.
+	t.Run("block mode and pipelining by the scripted client", func(t *testing.T) {
+		// No stock client speaks either.
+		note(t, "the tests' own scripted client", "", "MODE B, three files up and down over one data connection, commands in one piece")
 		c := s.dial(t, strictUser, peerPassword)
 		c.Cmd(200, "MODE B")
+		conn := c.Secure(c.OpenData(c.Passive()))
+		var burst strings.Builder
+		for _, verb := range []string{"STOR", "RETR"} {
+			for i := range 3 {
+				fmt.Fprintf(&burst, "%s block%d\r\n", verb, i)
+			}
+		}
+		c.Write(burst.String())
+		begin := 150
+		for i := range 6 {
+			c.Expect(begin)
+			begin = 125
+			want := seeded(50_000*(i%3), uint64(i%3))
+			if i < 3 {
+				w := ftp.NewBlockWriter(conn, 0)
+				w.Write(want)
+				must(t, w.Close())
+			} else if got, err := io.ReadAll(ftp.NewBlockReader(conn)); err != nil || string(got) != string(want) {
+				t.Fatalf("block%d: %d bytes of %d, %v", i%3, len(got), len(want), err)
+			}
+			c.Expect(250)
+		}
 		used["X-PIPELINE"] = true
 	})
 

@@ -236,6 +236,15 @@ func (s *site) rclone(t *testing.T, user string, args ...string) string {
 func rclonePut(t *testing.T, s *site, c *cargo, remote string) {
 	s.rclone(t, strictUser, "copy", c.dir, "ours:"+remote)
 	s.rclone(t, strictUser, "check", "--download", c.dir, "ours:"+remote)
+	// MFMT: without it rclone would take every file for changed next time.
+	first := c.names()[0]
+	want, err := os.Stat(filepath.Join(c.dir, first))
+	must(t, err)
+	got, err := os.Stat(filepath.Join(s.home(strictUser), remote, first))
+	must(t, err)
+	if got.ModTime().Unix() != want.ModTime().Unix() {
+		t.Errorf("%s is of %v, and its copy of %v", first, want.ModTime(), got.ModTime())
+	}
 }
 
 func rcloneGet(t *testing.T, s *site, c *cargo, remote, to string) {
