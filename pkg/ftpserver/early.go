@@ -1,43 +1,47 @@
 package ftpserver
 
 import (
-	"net/netip"
-	"slices"
+	linked "container/list"
 	"sync"
-
-	"ftps/pkg/limit"
 )
 
 // early are the connections that have not logged in. There is room for so
-// many: one more, and the oldest connection of the address that has the most
-// of them has to go. So nobody keeps others out by opening connections and
-// saying nothing: neither from one address nor from many, since whoever
-// means to log in does so before his turn to go has come.
+// many: one more, and the one that has stood still for the longest has to go.
+// So nobody keeps others out by opening connections and saying nothing, from
+// however many addresses: whoever means to log in takes the next step before
+// his turn to go has come. Only the steps of a login count as such, each of
+// which can be taken once or a few times.
+//
+// To make the address go that has the most connections would be wrong: in a
+// flood from many addresses that is the one with a few honest clients.
 type early struct {
 	most int
 
-	mu        sync.Mutex
-	total     int
-	addresses map[netip.Addr][]*session // oldest first; IPv6 by its /64
+	mu    sync.Mutex
+	order linked.List // of *session: who stands still for the longest is first
+	at    map[*session]*linked.Element
 }
 
 // add notes a new connection and returns the one that has to go, or nil.
 func (e *early) add(s *session) (out *session) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	addr := limit.Network(s.info.Remote.Addr())
-	e.addresses[addr] = append(e.addresses[addr], s)
-	if e.total++; e.total <= e.most {
+	e.at[s] = e.order.PushBack(s)
+	if e.order.Len() <= e.most {
 		return nil
 	}
-	for _, list := range e.addresses {
-		if out == nil || len(list) > len(e.addresses[limit.Network(out.info.Remote.Addr())]) ||
-			len(list) == len(e.addresses[limit.Network(out.info.Remote.Addr())]) && list[0].info.Number < out.info.Number {
-			out = list[0]
-		}
-	}
+	out = e.order.Front().Value.(*session)
 	e.drop(out)
 	return out
+}
+
+// step notes that a connection has taken a step of the login.
+func (e *early) step(s *session) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if at := e.at[s]; at != nil {
+		e.order.MoveToBack(at)
+	}
 }
 
 // remove notes that a connection has logged in, or is gone.
@@ -48,16 +52,8 @@ func (e *early) remove(s *session) {
 }
 
 func (e *early) drop(s *session) {
-	addr := limit.Network(s.info.Remote.Addr())
-	list := e.addresses[addr]
-	i := slices.Index(list, s)
-	if i < 0 {
-		return
+	if at := e.at[s]; at != nil {
+		e.order.Remove(at)
+		delete(e.at, s)
 	}
-	e.total--
-	if list = slices.Delete(list, i, i+1); len(list) == 0 {
-		delete(e.addresses, addr)
-		return
-	}
-	e.addresses[addr] = list
 }

@@ -47,17 +47,34 @@ func TestNConnectionsMayBeSilentAndOneMoreClosesTheOldest(t *testing.T) {
 	in.Cmd(200, "NOOP")
 }
 
-func TestTheAddressWithTheMostSilentConnectionsLosesOne(t *testing.T) {
+func TestAFloodFromManyAddressesKeepsNobodyOutWhoLogsIn(t *testing.T) {
 	s := ftptest.Start(t, ftptest.Options{Server: func(c *ftpserver.Config) { c.MaxBeforeLogin = 8 }})
-	honest := s.DialFrom(t, "127.0.0.2") // the oldest of all
-	honest.Expect(220)
-	for i := range 50 {
-		c := s.DialFrom(t, fmt.Sprintf("127.0.0.%d", 3+i%3))
-		c.Expect(220)
+	next := 0
+	flood := func() { // fewer than there is room for between two steps
+		for range 4 {
+			next++
+			s.DialFrom(t, fmt.Sprintf("127.0.1.%d", next)).Expect(220)
+		}
 	}
-	honest.Cmd(234, "AUTH TLS")
-	honest.StartTLS()
-	honest.Login("diego", "secreto")
+	// The honest ones share an address, which has more connections than any.
+	var honest [3]*ftptest.Conn
+	for i := range honest {
+		honest[i] = s.Dial(t)
+		honest[i].Expect(220)
+	}
+	flood()
+	for _, c := range honest {
+		c.Cmd(234, "AUTH TLS")
+		c.StartTLS()
+	}
+	flood()
+	for _, c := range honest {
+		c.Login("diego", "secreto")
+	}
+	flood()
+	for _, c := range honest {
+		c.Cmd(200, "NOOP")
+	}
 }
 
 func TestAHalfHandshakeMakesRoomToo(t *testing.T) {

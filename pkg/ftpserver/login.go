@@ -49,6 +49,7 @@ func pass(s *session, ctx context.Context, a arg) (reply, error) {
 		return reply{}, refuse("reply.pass.early")
 	}
 	s.login.name = ""
+	s.srv.early.step(s) // the check may take its time
 	account, err := s.srv.cfg.Backend.Login(ctx, s.attempt(name, a.text))
 	if err != nil {
 		return reply{}, s.loginFailed(name, err)

@@ -2,6 +2,7 @@ package ftpserver
 
 import (
 	"cmp"
+	linked "container/list"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -39,8 +40,8 @@ type Config struct {
 	Admit func(netip.Addr) (release func(), err error)
 
 	// MaxBeforeLogin is how many connections may be there that have not
-	// logged in; 500. One more closes the oldest of the address that has the
-	// most of them.
+	// logged in; 1000. One more closes the one that has stood still for the
+	// longest.
 	MaxBeforeLogin int
 
 	// How long to wait: zero means the default. Idle does not run while data
@@ -63,7 +64,7 @@ func (c *Config) defaults() {
 	if c.Sink == nil {
 		c.Sink = event.Discard
 	}
-	c.MaxBeforeLogin = cmp.Or(c.MaxBeforeLogin, 500)
+	c.MaxBeforeLogin = cmp.Or(c.MaxBeforeLogin, 1000)
 	c.HandshakeTimeout = cmp.Or(c.HandshakeTimeout, 10*time.Second)
 	c.LoginTimeout = cmp.Or(c.LoginTimeout, time.Minute)
 	c.IdleTimeout = cmp.Or(c.IdleTimeout, 5*time.Minute)
@@ -109,7 +110,7 @@ func New(cfg Config) *Server {
 	for _, r := range commands() {
 		s.table[r.verb] = &r
 	}
-	s.early = early{most: cfg.MaxBeforeLogin, addresses: make(map[netip.Addr][]*session)}
+	s.early = early{most: cfg.MaxBeforeLogin, at: make(map[*session]*linked.Element)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	if cfg.weaken != nil {
 		cfg.weaken(s)

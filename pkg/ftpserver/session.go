@@ -353,6 +353,7 @@ func endPlain(conn net.Conn, grace time.Duration) {
 
 // secure puts TLS under the control connection.
 func (s *session) secure(ctx context.Context) error {
+	s.srv.early.step(s)
 	s.control.lines.stop()
 	conn := tls.Server(layer.StrictEOF(s.control.raw), s.withHost(s.data.ControlTLS()))
 	ctx, cancel := context.WithTimeout(ctx, s.srv.cfg.HandshakeTimeout)
@@ -364,6 +365,7 @@ func (s *session) secure(ctx context.Context) error {
 		s.emit(event.HandshakeFailed{Session: s.info, Err: err})
 		return err
 	}
+	s.srv.early.step(s)
 	s.control.tls = conn
 	s.control.conn = conn
 	s.control.lines = newReader(conn)
