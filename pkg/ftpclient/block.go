@@ -43,6 +43,17 @@ func (c *Conn) dropKept() {
 	}
 }
 
+// StreamMode goes back to one data connection a file after a [Pipeline], and
+// closes the one that was kept. Other calls do so by themselves when they need
+// to; this is for doing it at a time of one's own choice.
+func (c *Conn) StreamMode(ctx context.Context) error {
+	if err := c.enter(); err != nil {
+		return err
+	}
+	defer c.leave()
+	return c.setMode(ctx, 'S')
+}
+
 // setMode sends MODE where another one is in force. The server ends the data
 // connection with it, and so does this side.
 func (c *Conn) setMode(ctx context.Context, letter byte) error {

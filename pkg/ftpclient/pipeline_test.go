@@ -149,6 +149,9 @@ func TestManyFilesTravelOverOneDataConnection(t *testing.T) {
 		}
 	}
 	// And back to one connection a file.
+	if err := c.StreamMode(within(t)); err != nil {
+		t.Error(err)
+	}
 	if got, err := get(t, c, "/3", 1000); err != nil || !bytes.Equal(got, content(4500)[1000:]) {
 		t.Errorf("behind the pipeline: %d bytes, %v", len(got), err)
 	}

@@ -22,6 +22,9 @@ const (
 	// batchSize is how many files a connection takes at a time: enough to
 	// make the wait at their ends small, few enough to share the work.
 	batchSize = 128
+	// batchLeast is how many it takes at least: to log in once more costs
+	// more than a few small files.
+	batchLeast = 16
 )
 
 // batches puts small files together, by the order of the plan; the others
@@ -29,7 +32,7 @@ const (
 func (r *run) batches() [][]Item {
 	var all [][]Item
 	var batch []Item
-	size := min(batchSize, max(1, len(r.plan.Files)/r.t.cfg.Jobs))
+	size := min(batchSize, max(batchLeast, len(r.plan.Files)/r.t.cfg.Jobs))
 	for _, item := range r.plan.Files {
 		if !r.batched(item) {
 			all = append(all, []Item{item})

@@ -200,3 +200,34 @@ func TestAFileChangedInItsMiddleIsSeenByTheHashOfItsBeginning(t *testing.T) {
 		t.Errorf("told %v", again)
 	}
 }
+
+func TestTheCallersOwnConnectionIsLeftAsItWas(t *testing.T) {
+	var mode string
+	dial := over(t, memfs.New(), func(cfg *ftpclient.Config) {
+		cfg.Trace = func(sent bool, line string) {
+			if sent && strings.HasPrefix(line, "MODE ") {
+				mode += line[5:]
+			}
+		}
+	})
+	c, err := dial(within(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	from := t.TempDir()
+	for i := range 5 {
+		write(t, filepath.Join(from, fmt.Sprint(i)), []byte("x"), longAgo)
+	}
+	tr := mirror.New(mirror.Config{Conn: c, NoSync: true, Records: t.TempDir()})
+	if _, err := tr.Put(within(t), from, "/t", mirror.Options{Recursive: true}); err != nil {
+		t.Fatal(err)
+	}
+	if mode != "B" {
+		t.Errorf("during the transfer: %q", mode)
+	}
+	tr.Close()
+	if mode != "BS" || !c.Usable() {
+		t.Errorf("after it: %q", mode)
+	}
+}

@@ -84,8 +84,19 @@ func New(cfg Config) *Transfer {
 	return &Transfer{cfg: cfg, same: bytes.Equal, pool: NewPool(cfg.Conn, cfg.Dial, cfg.Jobs)}
 }
 
-// Close closes the connections that were made on the way.
-func (t *Transfer) Close() { t.pool.Close() }
+// Close closes the connections that were made on the way, and leaves the
+// caller's own as it was.
+func (t *Transfer) Close() {
+	t.pool.Close()
+	if c := t.cfg.Conn; c != nil && c.Usable() {
+		ctx, cancel := context.WithTimeout(context.Background(), restoreTime)
+		defer cancel()
+		c.StreamMode(ctx)
+	}
+}
+
+// restoreTime bounds what Close waits for the server.
+const restoreTime = 5 * time.Second
 
 // Errors of this package; what the connections and the disk return stands
 // beside them.

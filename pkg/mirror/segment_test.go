@@ -115,7 +115,10 @@ func TestSegmentsGoOnWhereTheyStopped(t *testing.T) {
 			if got, _ := os.ReadFile(local); !bytes.Equal(got, want) {
 				t.Error("spliced")
 			}
-			if v.whole != (r.Bytes == bigSize) {
+			// Over one connection only the beginning counts, and of that
+			// nothing may have come yet.
+			begun := v.segments > 1 || !strings.Contains(string(info), `:0,`)
+			if begun && v.whole != (r.Bytes == bigSize) {
 				t.Errorf("%d bytes moved", r.Bytes)
 			}
 			if v.whole != (len(of[mirror.Restarted](told)) == 1) {

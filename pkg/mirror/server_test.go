@@ -46,14 +46,18 @@ func (l *limited) Write(b []byte) (int, error) {
 }
 
 // over starts our own server with the tree given.
-func over(t testing.TB, tree vfs.FS) func(context.Context) (*ftpclient.Conn, error) {
+func over(t testing.TB, tree vfs.FS, change ...func(*ftpclient.Config)) func(context.Context) (*ftpclient.Conn, error) {
 	t.Helper()
 	s := ftptest.Start(t, ftptest.Options{Accounts: []ftptest.Account{{Name: "diego", Password: "secreto", FS: tree}}})
 	return func(ctx context.Context) (*ftpclient.Conn, error) {
-		c, err := ftpclient.Dial(ctx, ftpclient.Config{
+		cfg := ftpclient.Config{
 			Address: s.Addr.String(), ServerName: ftptest.ServerName, TLS: &tls.Config{RootCAs: s.Pool},
 			Timeout: 10 * time.Second,
-		})
+		}
+		for _, f := range change {
+			f(&cfg)
+		}
+		c, err := ftpclient.Dial(ctx, cfg)
 		if err != nil {
 			return nil, err
 		}
