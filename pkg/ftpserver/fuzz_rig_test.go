@@ -228,6 +228,7 @@ func (w *watcher) take(number int) (bad []string, cause error, ended bool) {
 type speaker struct {
 	t      testing.TB
 	conn   net.Conn
+	raw    net.Conn // what conn was made from; a TLS connection says goodbye when it is closed, and waits for it to be heard
 	in     *bufio.Reader
 	number int
 	port   uint16 // of the last 227 or 229

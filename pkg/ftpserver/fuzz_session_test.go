@@ -94,9 +94,10 @@ func (r *rig) converse(t testing.TB, st stage, input []byte, how uint16) (found 
 	digest(t, tree, vfs.Name{}, &before)
 
 	s := &speaker{t: t, patience: r.patience, number: int(r.srv.next.Load())}
-	s.conn = r.begin(st != stageFresh)
+	s.raw = r.begin(st != stageFresh)
+	s.conn = s.raw
 	s.in = bufio.NewReader(s.conn)
-	defer s.conn.Close()
+	defer s.raw.Close()
 	if how&(howConnects|howAbrupt) != 0 {
 		s.sends, s.abrupt = fuzzData(how), how&howAbrupt != 0
 	}
@@ -125,7 +126,7 @@ func (r *rig) converse(t testing.TB, st stage, input []byte, how uint16) (found 
 	} else {
 		err = s.sayEach(lines, how&howVanishes != 0)
 	}
-	s.conn.Close()
+	s.raw.Close()
 	if err != nil && !errors.Is(err, io.EOF) && how&howVanishes == 0 {
 		s.find("%v", err)
 	}
@@ -218,17 +219,20 @@ func (r *rig) lines(input []byte) []string {
 // then for the server to close.
 func (s *speaker) sayEach(lines []string, vanish bool) error {
 	for _, line := range lines {
-		if err := s.say(line); err != nil {
-			// The server may have closed; what it said before is read below.
-			break
-		}
+		// A pipe holds nothing: a server that says goodbye and a client that
+		// goes on talking would wait for each other.
+		said := make(chan struct{})
+		go func() { defer close(said); s.say(line) }()
 		transfers := isTransfer(line)
 		for {
 			code, err := s.hear()
 			if err != nil {
+				s.raw.Close()
+				<-said
 				return err
 			}
 			if code >= 200 {
+				<-said
 				if code == 234 {
 					conn := tls.Client(s.conn, &tls.Config{InsecureSkipVerify: true, CurvePreferences: []tls.CurveID{tls.X25519}})
 					if err := conn.Handshake(); err != nil {
@@ -273,11 +277,11 @@ func (s *speaker) sayAll(lines []string, vanish bool, release func()) error {
 		release()
 		if vanish {
 			<-said
-			s.conn.Close()
+			s.raw.Close()
 		}
 	}()
 	err := s.toEnd()
-	s.conn.Close()
+	s.raw.Close()
 	<-said
 	return err
 }
