@@ -2,9 +2,11 @@ package config
 
 import (
 	"bytes"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -109,6 +111,13 @@ func TestErrorsNameTheFileAndTheKey(t *testing.T) {
 		{"data_port: 1-60000\n", `ftps.yaml: key data_port`},
 		{"session_reuse: never\n", `ftps.yaml: key session_reuse: "never" is not one of: require, prefer`},
 		{"public_ip: '::1'\n", `ftps.yaml: key public_ip: "::1" is not an IPv4 address`},
+		{"public_ip: 300.1.2.3\n", `ftps.yaml: key public_ip: "300.1.2.3" is not an IPv4 address, nor a name`},
+		{"public_ip: a_b.example\n", `ftps.yaml: key public_ip: "a_b.example"`},
+		{"public_ip: 0.0.0.0\n", `ftps.yaml: key public_ip: "0.0.0.0"`},
+		{"proxy_from: lots\n", `ftps.yaml: key proxy_from: "lots" is not a network`},
+		{"proxy_from: [10.0.0.1, 10.0.0.1/8]\n", `ftps.yaml: key proxy_from: 10.0.0.1/8 is an address inside a network`},
+		{"proxy_from: 10.0.0.1,\n", `ftps.yaml: key proxy_from: a value is missing`},
+		{"proxy_from: ['::/0']\n", `ftps.yaml: key proxy_from: "::/0" is everyone`},
 		{"umask: 99\n", `ftps.yaml: key umask: "99"`},
 		{"lang: fr\n", `ftps.yaml: key lang: "fr"`},
 		{"root_dir: ''\n", "ftps.yaml: key root_dir: a value is missing"},
@@ -213,6 +222,44 @@ func TestEverySettingHasAFlagAVariableAndHelp(t *testing.T) {
 		}
 		if _, ok := catalog.Lookup(row.Group); !ok {
 			t.Errorf("%s: no row %s", row.Name, row.Group)
+		}
+	}
+}
+
+func TestProxiesAreNamedByFlagEnvironmentAndFile(t *testing.T) {
+	want := []netip.Prefix{netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("2001:db8::/64")}
+	for how, load := range map[string]func(w *world) (*Server, error){
+		"flags": func(w *world) (*Server, error) {
+			return w.load("--proxy-from", "192.0.2.1", "--proxy-from=2001:db8::/64")
+		},
+		"one flag": func(w *world) (*Server, error) { return w.load("--proxy-from", "192.0.2.1, 2001:db8::/64") },
+		"environment": func(w *world) (*Server, error) {
+			t.Setenv("FTPS_PROXY_FROM", "192.0.2.1,2001:db8::/64")
+			defer os.Unsetenv("FTPS_PROXY_FROM")
+			return w.load()
+		},
+		"file": func(w *world) (*Server, error) {
+			w.file("ftps.yaml", "proxy_from: [192.0.2.1, '2001:db8::/64']\n")
+			return w.load()
+		},
+	} {
+		s, err := load(newWorld(t))
+		if err != nil || !slices.Equal(s.ProxyFrom, want) {
+			t.Errorf("%s: %v, %v", how, s, err)
+		}
+	}
+	if s, err := newWorld(t).load(); err != nil || len(s.ProxyFrom) != 0 {
+		t.Errorf("by default: %v, %v", s.ProxyFrom, err)
+	}
+}
+
+func TestAPublicAddressMayBeAName(t *testing.T) {
+	for word, want := range map[string]string{
+		"192.0.2.1": "192.0.2.1", "::ffff:192.0.2.1": "192.0.2.1", "ftp.example.org": "ftp.example.org",
+		"host": "host", "4you.example.": "4you.example.", "": "",
+	} {
+		if s, err := newWorld(t).load("--public-ip", word); err != nil || s.PublicIP != want {
+			t.Errorf("%q: %v, %v", word, s, err)
 		}
 	}
 }

@@ -101,6 +101,12 @@ func (h *host) start() (d *Daemon, end func()) {
 	if err != nil {
 		h.t.Fatalf("start: %s", catalog.Explain(catalog.English, err))
 	}
+	return d, h.run(d)
+}
+
+// run serves until the test ends, or the function it returns is called.
+func (h *host) run(d *Daemon) (end func()) {
+	h.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- d.Run(ctx, nil) }()
@@ -116,7 +122,7 @@ func (h *host) start() (d *Daemon, end func()) {
 		}
 	})
 	h.t.Cleanup(end)
-	return d, end
+	return end
 }
 
 func (h *host) dial(d *Daemon) *ftptest.Conn {

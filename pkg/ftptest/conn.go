@@ -18,6 +18,10 @@ import (
 type Conn struct {
 	TLS *tls.Config // for control and data: one session cache
 
+	// Preface, where a test sets it, writes what each data connection begins
+	// with, before TLS, as a proxy on the way would.
+	Preface func(net.Conn)
+
 	t      testing.TB
 	server netip.AddrPort
 	conn   net.Conn
@@ -49,6 +53,16 @@ func Connect(t testing.TB, server netip.AddrPort, config *tls.Config) *Conn {
 func ConnectFrom(t testing.TB, local string, server netip.AddrPort, config *tls.Config) *Conn {
 	t.Helper()
 	return connect(t, server, local, config)
+}
+
+// ConnectThrough is ConnectFrom with something on the way that begins each
+// connection, control and data, with bytes of its own.
+func ConnectThrough(t testing.TB, local string, preface func(net.Conn), server netip.AddrPort, config *tls.Config) *Conn {
+	t.Helper()
+	c := connect(t, server, local, config)
+	c.Preface = preface
+	preface(c.conn)
+	return c
 }
 
 func connect(t testing.TB, server netip.AddrPort, local string, config *tls.Config) *Conn {
@@ -220,6 +234,9 @@ func (c *Conn) OpenDataFrom(local string, port int) net.Conn {
 	c.t.Helper()
 	conn := c.dial(local, port)
 	c.t.Cleanup(func() { conn.Close() })
+	if c.Preface != nil {
+		c.Preface(conn)
+	}
 	return conn
 }
 
