@@ -205,6 +205,21 @@ func (v *prey) settled(start usage) string {
 	return fmt.Sprintf("server at the start %v, at the end %v", start, now)
 }
 
+// cooled waits until the collector has given back what a flood took: it runs
+// by itself every two minutes, and returns memory by and by.
+func (v *prey) cooled(start usage) string {
+	v.t.Helper()
+	if testing.Short() {
+		return ""
+	}
+	began, now := time.Now(), v.usage()
+	v.await("the memory of the flood to be returned", 6*time.Minute, func() bool {
+		now = v.usage()
+		return now.resident < 2*start.resident+16<<10
+	})
+	return fmt.Sprintf(", %.0f s later %v", time.Since(began).Seconds(), now)
+}
+
 // faults returns the lines of the server's log that nobody should see.
 func (v *prey) faults() []string {
 	log, err := os.ReadFile(v.log)
