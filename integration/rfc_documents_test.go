@@ -19,7 +19,7 @@ var deviations = []string{
 	"`SIZE` in `TYPE A` is 550: it would need the file to be read.",
 	"`ALLO` is a promise that is kept: an upload of another size is 451 and changes nothing. In `TYPE A` it is heard and not held.",
 	"`ACCT` is 202, `SMNT` 502, `MFCT` 504: there is nothing behind them.",
-	"Verbs of other protocols, 20 senseless lines in a row and a third wrong password end the connection with 421.",
+	"Verbs of other protocols, 20 senseless lines in a row, 100 refused commands before the login and a third wrong password end the connection with 421.",
 	"`..` above the root is refused with 550, as the program before this one had it; UNIX would stay at the root.",
 }
 

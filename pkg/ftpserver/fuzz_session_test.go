@@ -45,7 +45,8 @@ const (
 	howTransfer1
 )
 
-// The limits of an input: more of the same shows nothing new.
+// The limits of an input: more of the same shows nothing new. There are fewer
+// lines than maxRefused, which is tested by itself.
 const (
 	fuzzBytes = 32 << 10
 	fuzzLines = 60
