@@ -6,9 +6,13 @@
 // folders and files there are, and [Transfer.Run] moves them. [Transfer.Get]
 // and [Transfer.Put] take both.
 //
+// [Transfer.Compare] and [Transfer.Apply] are the same two steps of a mirror:
+// what differs between two folders, and making the target equal.
+//
 // A file that is reported as done is whole: the data connection ended with
 // close_notify, the server confirmed it, and where the size is known it is
-// the one that arrived. Names from a server never lead out of the target:
+// the one that arrived; [Done.Verified] says what proves it, at best the
+// server's own hash. Names from a server never lead out of the target:
 // the local side works inside an os.Root. Nothing is printed; [Event]s tell
 // what goes on.
 package mirror
