@@ -113,7 +113,13 @@ func TestRefusedCommandsDoNotShutOutSessionsThatShareTickets(t *testing.T) {
 	})
 }
 
-func TestPreferTakesAConnectionWithoutATicketUntilOneResumed(t *testing.T) {
+// frozen is a session cache that never learns: who has it shows the same
+// ticket again and again.
+type frozen struct{ tls.ClientSessionCache }
+
+func (frozen) Put(string, *tls.ClientSessionState) {}
+
+func TestPreferTakesAConnectionWithoutATicketUntilOneTicketResumedTwice(t *testing.T) {
 	inBubble(t, 1, nil, func(t *testing.T, r *rig) {
 		c := r.client(alice, "ana", Prefer, nil)
 		cache := c.tls.ClientSessionCache
@@ -137,8 +143,15 @@ func TestPreferTakesAConnectionWithoutATicketUntilOneResumed(t *testing.T) {
 		if _, got := empty.Get("ftp.test"); got {
 			t.Error("a connection that proved nothing got a ticket")
 		}
-		if how, err := transfer(cache); err != nil || how != Own {
+		if how, err := transfer(frozen{cache}); err != nil || how != Own {
 			t.Fatalf("with one: %q, %v", how, err)
+		}
+		// PHP and curl -Z use a ticket once and may then have none.
+		if how, err := transfer(tls.NewLRUClientSessionCache(1)); err != nil || how != None {
+			t.Fatalf("without one after that: %q, %v", how, err)
+		}
+		if how, err := transfer(frozen{cache}); err != nil || how != Own {
+			t.Fatalf("with the same one again: %q, %v", how, err)
 		}
 		if _, err := transfer(tls.NewLRUClientSessionCache(1)); !errors.Is(err, ErrNotProven) {
 			t.Errorf("without one after that: %v, want ErrNotProven", err)

@@ -29,7 +29,7 @@ func (s *Session) Dial(_ context.Context, to netip.AddrPort) (*Promise, error) {
 		place:     place{addr: to.Addr().Unmap()},
 		number:    p.count(),
 		made:      time.Now(),
-		exclusive: s.reuse == Prefer && !s.resumed,
+		exclusive: s.reuse == Prefer && !s.again,
 		dial:      to,
 		known:     make(chan struct{}),
 		wake:      make(chan struct{}, 1),

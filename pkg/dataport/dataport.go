@@ -50,8 +50,9 @@ const (
 	// Require: the data connection resumes a TLS session of this account,
 	// which proves it the client's own.
 	Require Reuse = iota
-	// Prefer: until the client has resumed once, a connection without a
-	// ticket is taken too; its address and port are all that binds it.
+	// Prefer: a connection without a ticket is taken too, until the client
+	// has shown that it can resume by the same ticket as often as it likes;
+	// its address and port are all that binds it.
 	Prefer
 )
 

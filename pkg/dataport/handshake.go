@@ -38,6 +38,7 @@ type candidate struct {
 	noted   bool       // known for what came of it, see stray
 	refused bool       // to be closed once its command is known
 	nominee *Session   // whose ticket it shows; proven when the handshake is over
+	shown   seal       // the end of that ticket
 	early   []*Session // that had another command read after its first byte came
 }
 

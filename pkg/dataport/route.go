@@ -343,10 +343,17 @@ func (p *Ports) bind(c *candidate, pr *Promise, how string, conn *Conn) {
 	s := pr.session
 	switch how {
 	case Own:
-		s.own, s.resumed = true, true
+		s.own = true
 	case Account:
-		s.shares, s.resumed = true, true
-		c.nominee.shares = true
+		s.shares, c.nominee.shares = true, true
+	}
+	if how != None {
+		// A client that uses each ticket once may run out of them: PHP after
+		// its first data connection, curl -Z whenever a sister was quicker.
+		// Only one that shows a ticket again has it for ever, and must show
+		// it from then on.
+		s.again = s.again || c.shown == s.shown
+		s.shown = c.shown
 	}
 	p.leave(pr)
 	c.noted, pr.came = true, true

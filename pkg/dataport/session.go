@@ -27,10 +27,11 @@ type Session struct {
 	closed  bool
 	endedAt time.Time
 
-	own     bool // a data connection has shown a ticket of this session
-	shares  bool // the client shows tickets across its sessions
-	resumed bool // a data connection of this session has resumed
-	reads   bool // the client starts TLS before the command, and so reads tickets
+	own    bool // a data connection has shown a ticket of this session
+	shares bool // the client shows tickets across its sessions
+	shown  seal // the end of the last ticket that a data connection of this session resumed by
+	again  bool // the client has resumed by one ticket twice: it always can
+	reads  bool // the client starts TLS before the command, and so reads tickets
 }
 
 // Session registers a control connection and gives it a new stamp.
@@ -123,7 +124,7 @@ func (s *Session) Forget() {
 
 func (p *Ports) forget(s *Session) {
 	s.account, s.info.User = "", ""
-	s.own, s.resumed = false, false
+	s.own, s.shown, s.again = false, seal{}, false
 	if s.promise != nil {
 		p.end(s.promise, fault.Wrap(ErrEnded, "data.ended"))
 	}

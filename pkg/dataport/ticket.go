@@ -101,6 +101,14 @@ func certificate(ring *tls.Config, hello *tls.ClientHelloInfo) (*tls.Certificate
 	return nil, errors.New("dataport: no certificate")
 }
 
+// seal is the end of a ticket, its authentication code: no two are alike.
+type seal [16]byte
+
+func sealOf(ticket []byte) (s seal) {
+	copy(s[:], ticket[max(0, len(ticket)-len(s)):])
+	return s
+}
+
 // unwrap looks at a ticket that the client shows. It only nominates: the
 // ticket can be read off any ClientHello, and that the client has its secret
 // is known when the handshake is over.
@@ -115,7 +123,7 @@ func (c *candidate) unwrap(ticket []byte, cs tls.ConnectionState) (*tls.SessionS
 		if id, ok := stampOf(state); ok {
 			p.mu.Lock()
 			owner = p.stamps.find(id, time.Now())
-			c.nominee = owner
+			c.nominee, c.shown = owner, sealOf(ticket)
 			p.mu.Unlock()
 		}
 	}

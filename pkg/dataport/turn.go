@@ -29,7 +29,7 @@ func (p *Ports) turn(ctx context.Context, s *Session) (*Promise, error) {
 	w := &waiter{
 		session:   s,
 		account:   s.account,
-		exclusive: s.reuse == Prefer && !s.resumed,
+		exclusive: s.reuse == Prefer && !s.again,
 		granted:   make(chan *Promise, 1),
 	}
 	p.queue = append(p.queue, w)
