@@ -217,7 +217,7 @@ type used struct {
 	asked    map[string]string // literals that are the key of a call, and where
 }
 
-var keyLike = regexp.MustCompile(`^(reply|vfs|users|pki|data|client|shell|console|config|cli|system)\.[a-z0-9_.!-]*$`)
+var keyLike = regexp.MustCompile(`^(reply|vfs|users|pki|data|client|shell|console|config|cli|system)\.[a-zA-Z0-9_.!-]*$`)
 
 // askers are the functions whose first text is a key.
 var askers = regexp.MustCompile(`(^|\.)(text|say|Text|New|Wrap|refuse|refuseFor|Code|Lookup)$`)
@@ -238,7 +238,7 @@ func collect(all []source) used {
 				u.literals[text] = s.set.Position(n.Pos()).String()
 				// A prefix on its own is handed to who puts keys together.
 				if keyLike.MatchString(text) && strings.HasSuffix(text, ".") && strings.Count(text, ".") > 1 {
-					u.patterns = append(u.patterns, regexp.MustCompile("^"+regexp.QuoteMeta(text)+"[a-z0-9_!-]+$"))
+					u.patterns = append(u.patterns, regexp.MustCompile("^"+regexp.QuoteMeta(text)+"[a-zA-Z0-9_!-]+$"))
 				}
 			case *ast.BinaryExpr:
 				if p := keyPattern(n); p != nil {
@@ -289,7 +289,7 @@ func keyPattern(sum *ast.BinaryExpr) *regexp.Regexp {
 				return
 			}
 		}
-		pattern.WriteString(`[a-z0-9_.!-]+`)
+		pattern.WriteString(`[a-zA-Z0-9_.!-]+`)
 	}
 	add(sum)
 	if !keyLike.MatchString(fixed) {
