@@ -38,6 +38,7 @@ var keepers = map[string][]string{
 	"gopkg.in/yaml.v3":               {},
 	"github.com/fsnotify/fsnotify":   {"pkg/users", "pkg/pki"},
 	"github.com/pires/go-proxyproto": {"pkg/daemon"},
+	"github.com/prometheus":          {"pkg/daemon"},
 	"github.com/creack/pty":          {},
 	"testing":                        {"pkg/ftptest", "pkg/ftptest/hostile", "pkg/vfs/vfstest"},
 	"go.uber.org/goleak":             {},

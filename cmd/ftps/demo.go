@@ -99,6 +99,9 @@ func (d *demo) apply(set *config.Server, cfg *daemon.Config) {
 	cfg.FreeControl = !set.Named("control-port")
 	cfg.FreeData = !set.Named("data-port")
 	cfg.RunAs = ""
+	if !set.Named("admin-socket") { // nothing is to be left behind
+		cfg.AdminSocket = filepath.Join(d.dir, "admin.sock")
+	}
 	cfg.AllowRoot = true
 }
 

@@ -51,6 +51,7 @@ var constructors = []func(*app) *cobra.Command{
 	newPasswdCommand,
 	newUsersCommand,
 	newCertCommand,
+	newAdminCommand,
 	newConfigCommand,
 	newCompletionCommand,
 	newVersionCommand,

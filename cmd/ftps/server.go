@@ -44,7 +44,9 @@ func newServerCommand(a *app) *cobra.Command {
 			a.lang, _ = catalog.ParseLang(set.Lang)
 		}
 		if !set.Demo {
-			return a.serve(cmd.Context(), set, &demo{})
+			return a.serve(cmd.Context(), set, &demo{}, func() (*config.Server, error) {
+				return config.Load(cmd.Flags(), a.configFolders())
+			})
 		}
 		for _, name := range []string{"host", "users", "root-dir", "cert", "key", "run-as", "public-ip"} {
 			if cmd.Flags().Changed(name) {
@@ -56,7 +58,7 @@ func newServerCommand(a *app) *cobra.Command {
 			return err
 		}
 		defer d.remove()
-		return a.serve(cmd.Context(), set, d)
+		return a.serve(cmd.Context(), set, d, nil)
 	}
 	return cmd
 }
@@ -71,12 +73,17 @@ func (a *app) configFolders() []string {
 	return append(folders, "/etc")
 }
 
-// serve runs the server until it is told to stop.
-func (a *app) serve(ctx context.Context, set *config.Server, d *demo) error {
+// serve runs the server until it is told to stop; again reads its settings
+// once more, for a reload, and is nil where they do not change.
+func (a *app) serve(ctx context.Context, set *config.Server, d *demo, again func() (*config.Server, error)) error {
 	screen := &screen{w: a.err}
 	console := !set.NoConsole && isTerminal(a.in) && isTerminal(a.out)
 	cfg := daemonConfig(set, a.lang)
-	cfg.Log = slog.New(logHandler(set.LogFormat, isTerminal(a.err), screen))
+	cfg.Level = new(slog.LevelVar)
+	cfg.Log = slog.New(logHandler(set.LogFormat, isTerminal(a.err), screen, cfg.Level))
+	if again != nil {
+		cfg.Reread = a.reread(set, again)
+	}
 	d.apply(set, &cfg)
 	if set.Check {
 		return a.check(cfg)
@@ -140,8 +147,8 @@ func (a *app) serve(ctx context.Context, set *config.Server, d *demo) error {
 }
 
 // watchSignals turns signals into the end of the run: the first one lets
-// transfers finish, a second one does not. SIGHUP reads accounts and
-// certificates again where that is what it means: without a terminal.
+// transfers finish, a second one does not. SIGHUP reads settings, accounts
+// and certificates again where that is what it means: without a terminal.
 func watchSignals(signals <-chan os.Signal, over <-chan struct{}, server *daemon.Daemon, stop func(), now chan<- struct{}, reload bool) {
 	stopping := false
 	for {
@@ -151,7 +158,7 @@ func watchSignals(signals <-chan os.Signal, over <-chan struct{}, server *daemon
 		case s := <-signals:
 			switch {
 			case s == syscall.SIGHUP && reload:
-				_ = server.Reload() // the log says how it went
+				_, _ = server.Reload() // the log says how it went
 			case stopping:
 				close(now)
 				return
@@ -160,6 +167,29 @@ func watchSignals(signals <-chan os.Signal, over <-chan struct{}, server *daemon
 				stop()
 			}
 		}
+	}
+}
+
+// reread returns what reads the settings for a reload. The language is the
+// locale's where nobody gives one, then as at the start.
+func (a *app) reread(start *config.Server, again func() (*config.Server, error)) func() (daemon.Config, []string, error) {
+	lang := catalog.FromEnvironment(a.getenv)
+	return func() (daemon.Config, []string, error) {
+		set, err := again()
+		if err != nil {
+			return daemon.Config{}, nil, err
+		}
+		now := lang
+		if set.Lang != "" {
+			now, _ = catalog.ParseLang(set.Lang)
+		}
+		var fixed []string
+		for _, row := range set.Changed(start) {
+			if !row.Live {
+				fixed = append(fixed, row.Name)
+			}
+		}
+		return daemonConfig(set, now), fixed, nil
 	}
 }
 
@@ -195,6 +225,16 @@ func daemonConfig(set *config.Server, lang catalog.Lang) daemon.Config {
 		Lang:    lang,
 		Banner:  set.Banner,
 		Version: version(),
+
+		LogLevel:    set.LogLevel,
+		AdminSocket: set.AdminSocket,
+		Metrics:     set.Metrics,
+	}
+	if cfg.AdminSocket == config.None || cfg.AdminSocket == "false" { // YAML 1.1 readers take off for false
+		cfg.AdminSocket = ""
+	}
+	if cfg.Metrics == config.None {
+		cfg.Metrics = ""
 	}
 	if set.Reuse == dataport.Prefer.String() {
 		cfg.Reuse = dataport.Prefer
@@ -296,11 +336,12 @@ func reachable(set *config.Server, control netip.AddrPort) string {
 
 // logHandler writes the log: text on a terminal, JSON for machines, unless
 // someone decided.
-func logHandler(format string, terminal bool, w io.Writer) slog.Handler {
+func logHandler(format string, terminal bool, w io.Writer, level slog.Leveler) slog.Handler {
+	o := &slog.HandlerOptions{Level: level}
 	if format == "text" || format == "" && terminal {
-		return slog.NewTextHandler(w, nil)
+		return slog.NewTextHandler(w, o)
 	}
-	return slog.NewJSONHandler(escaping{w}, nil)
+	return slog.NewJSONHandler(escaping{w}, o)
 }
 
 // escaping completes what JSON leaves out: a C1 control, or a mark that turns

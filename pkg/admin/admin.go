@@ -2,13 +2,14 @@
 // of commands ([Commands]) that act on a [Server] and write to an io.Writer,
 // and the console that reads them from a terminal.
 //
-// The commands know no terminal, and the console no command: a socket can
-// serve the same table.
+// The commands know no terminal, and the console no command: [Socket] serves
+// the same table to other processes of the same user.
 package admin
 
 import (
 	"fmt"
 	"io"
+	"log/slog"
 	"net/netip"
 	"strings"
 	"time"
@@ -27,21 +28,40 @@ type Server interface {
 	Kick(number int, reason string) bool
 
 	// Ban refuses connections from addr until the end of the run, or for a
-	// time if that is not zero, and ends its sessions; it returns how many.
+	// time if that is not zero, and ends its sessions; it returns how many. An
+	// IPv6 address stands for its /64, because one customer holds so many.
 	Ban(addr netip.Addr, d time.Duration) (kicked int)
 	Unban(addr netip.Addr) bool
+	Bans() []Ban
 
 	Users() []User
 	Stats() Stats
 
-	// Reload reads accounts and certificates again. After an error the old
-	// ones hold.
-	Reload() error
+	// Reload reads settings, accounts and certificates again. What is wrong
+	// leaves the old ones in force. Fixed are the settings that differ now and
+	// take hold only with the next start.
+	Reload() (fixed []string, err error)
+
+	Level() slog.Level
+	SetLevel(slog.Level)
 
 	// Drain refuses new connections and stops once the last session ended.
 	Drain()
 	// Stop tells every session 421 and ends the run.
 	Stop()
+}
+
+// Ban is an address, or an IPv6 network, that may not connect.
+type Ban struct {
+	Network netip.Prefix
+	Until   time.Time // zero is the end of the run
+}
+
+func (b Ban) String() string {
+	if b.Network.Addr().Is4() {
+		return b.Network.Addr().String()
+	}
+	return b.Network.String()
 }
 
 // User is an account as the administrator sees it.
@@ -76,10 +96,14 @@ type Env struct {
 	Server Server
 	Lang   catalog.Lang
 	Out    io.Writer
+	JSON   bool // one object a line, for programs
 
 	// Ask puts a question and returns the answer, or an error if there is
-	// nobody to ask.
+	// nobody to ask. Where it is nil, to give the command is to mean it.
 	Ask func(question string) (string, error)
+
+	// Rates remembers what list saw the last time; nil for no memory.
+	Rates *Rates
 }
 
 func (e *Env) text(key string, args ...any) string { return catalog.Text(e.Lang, key, args...) }

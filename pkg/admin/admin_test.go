@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"log/slog"
 	"net/netip"
 	"strings"
 	"sync"
@@ -39,6 +40,7 @@ type fake struct {
 	stopped  int
 	drained  int
 	reload   error
+	level    slog.Level
 }
 
 func newFake() *fake {
@@ -76,9 +78,17 @@ func (f *fake) Unban(addr netip.Addr) bool {
 func (f *fake) Users() []User {
 	return []User{{Name: "diego", Home: "diego", Perm: vfs.ReadWrite, Active: true, Sessions: 1}, {Name: "eva", Home: "eva"}}
 }
-func (f *fake) Stats() Stats  { return Stats{Since: time.Now(), Connections: 41, BytesIn: 5 << 20} }
-func (f *fake) Reload() error { return f.reload }
-func (f *fake) Drain()        { f.drained++ }
+func (f *fake) Stats() Stats              { return Stats{Since: time.Now(), Connections: 41, BytesIn: 5 << 20} }
+func (f *fake) Reload() ([]string, error) { return []string{"control-port"}, f.reload }
+func (f *fake) Level() slog.Level         { return f.level }
+func (f *fake) SetLevel(l slog.Level)     { f.level = l }
+func (f *fake) Bans() (all []Ban) {
+	for addr := range f.banned {
+		all = append(all, BanOf(addr, time.Time{}))
+	}
+	return all
+}
+func (f *fake) Drain() { f.drained++ }
 
 func (f *fake) Stop() {
 	f.mu.Lock()
@@ -139,7 +149,7 @@ func TestKickAsksFirstAndOnlyYesKicks(t *testing.T) {
 
 func TestKickOfNobodyIsRefusedWithoutAQuestion(t *testing.T) {
 	f := newFake()
-	for _, line := range []string{"kick 1", "kick x", "kick -1", "kick"} {
+	for _, line := range []string{"kick 1", "kick x", "kick -1", "kick", "kick 192.0.2.77"} {
 		if shown := run(t, f, catalog.English, line, "y"); strings.Contains(shown, "[y/N]") || len(f.kicked) > 0 || shown == "" {
 			t.Errorf("%s: %q", line, shown)
 		}

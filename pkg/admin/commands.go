@@ -1,16 +1,20 @@
 package admin
 
 import (
+	"encoding/json"
 	"errors"
-	"net/netip"
+	"fmt"
+	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
+	"unicode"
+	"unicode/utf16"
 
+	"ftps/pkg/catalog"
 	"ftps/pkg/fault"
-	"ftps/pkg/ftpserver"
 )
 
 // ErrLeave is what a command returns after which the console has nothing
@@ -23,20 +27,24 @@ type Command struct {
 	Args     string   // key of the words for its arguments, or ""
 	Help     string   // key of what it does
 	Min, Max int      // arguments; Max < 0 is any number
+	JSON     bool     // has a form for programs
+	Watch    bool     // is worth seeing again and again
 	Run      func(e *Env, args []string) error
 }
 
 // Commands returns the table, in the order in which help shows it.
 func Commands() []Command {
 	return []Command{
-		{Names: []string{"list", "listar"}, Help: "console.help.list", Run: list},
+		{Names: []string{"list", "listar"}, Help: "console.help.list", JSON: true, Watch: true, Run: list},
 		{Names: []string{"kick", "expulsar"}, Args: "console.args.kick", Help: "console.help.kick", Min: 1, Max: -1, Run: kick},
 		{Names: []string{"ban", "vetar"}, Args: "console.args.ban", Help: "console.help.ban", Min: 1, Max: 2, Run: ban},
 		{Names: []string{"unban", "readmitir"}, Args: "console.args.unban", Help: "console.help.unban", Min: 1, Max: 1, Run: unban},
-		{Names: []string{"users", "usuarios"}, Help: "console.help.users", Run: users},
-		{Names: []string{"stats", "cifras"}, Help: "console.help.stats", Run: stats},
+		{Names: []string{"bans", "vetos"}, Help: "console.help.bans", JSON: true, Run: bans},
+		{Names: []string{"users", "usuarios"}, Help: "console.help.users", JSON: true, Run: users},
+		{Names: []string{"stats", "cifras"}, Help: "console.help.stats", JSON: true, Run: stats},
 		{Names: []string{"reload", "recargar"}, Help: "console.help.reload", Run: reload},
 		{Names: []string{"drain", "vaciar"}, Help: "console.help.drain", Run: drain},
+		{Names: []string{"log-level", "nivel"}, Args: "console.args.level", Help: "console.help.level", Max: 1, Run: level},
 		{Names: []string{"help", "ayuda", "?"}, Help: "console.help.help", Run: help},
 		{Names: []string{"exit", "salir", "quit"}, Help: "console.help.exit", Run: exit},
 	}
@@ -45,7 +53,11 @@ func Commands() []Command {
 // Run executes one line. An empty line does nothing. It returns ErrLeave
 // after exit, and otherwise what the administrator has to be told.
 func Run(e *Env, line string) error {
-	words := strings.Fields(line)
+	return RunWords(e, strings.Fields(line))
+}
+
+// RunWords is Run for a line that is in words already.
+func RunWords(e *Env, words []string) error {
 	if len(words) == 0 {
 		return nil
 	}
@@ -55,18 +67,19 @@ func Run(e *Env, line string) error {
 		}
 		args := words[1:]
 		if len(args) < c.Min || c.Max >= 0 && len(args) > c.Max {
-			return fault.New("console.usage", strings.TrimSpace(c.Names[0]+" "+c.args(e)))
+			return fault.New("console.usage", c.Usage(e.Lang))
 		}
 		return c.Run(e, args)
 	}
 	return fault.New("console.unknown", visible(words[0]))
 }
 
-func (c Command) args(e *Env) string {
+// Usage is how the command is typed.
+func (c Command) Usage(lang catalog.Lang) string {
 	if c.Args == "" {
-		return ""
+		return c.Names[0]
 	}
-	return e.text(c.Args)
+	return c.Names[0] + " " + catalog.Text(lang, c.Args)
 }
 
 // table writes rows in columns, in one piece.
@@ -85,25 +98,25 @@ func (e *Env) table(head string, rows [][]string) {
 	e.Out.Write([]byte(strings.Join(lines, "\n") + "\n"))
 }
 
-func list(e *Env, _ []string) error {
-	sessions := e.Server.Sessions()
-	if len(sessions) == 0 {
-		e.say("console.list.none")
-		return nil
+// object writes one line for a program. Names come from the net: what JSON
+// leaves as it is may still turn a line round on the terminal of who reads it.
+func (e *Env) object(v any) {
+	text, err := json.Marshal(v)
+	if err != nil {
+		panic(err) // maps of plain values
 	}
-	var rows [][]string
-	for _, s := range sessions {
-		doing := s.Command
-		if s.Transfer != "" {
-			doing = visible(s.Transfer) + " " + size(s.Bytes)
+	var line []byte
+	for _, r := range string(text) {
+		switch high, low := utf16.EncodeRune(r); {
+		case r <= '~' || unicode.IsPrint(r):
+			line = append(line, string(r)...)
+		case r > 0xffff:
+			line = fmt.Appendf(line, `\u%04x\u%04x`, high, low)
+		default:
+			line = fmt.Appendf(line, `\u%04x`, r)
 		}
-		rows = append(rows, []string{
-			strconv.Itoa(s.Number), dash(s.User), s.Remote.String(), since(time.Since(s.Since)),
-			since(time.Since(s.Active)), dash(visible(s.Folder)), dash(doing), dash(s.TLS),
-		})
 	}
-	e.table(e.text("console.list.head"), rows)
-	return nil
+	e.Out.Write(append(line, '\n'))
 }
 
 func dash(s string) string {
@@ -113,82 +126,14 @@ func dash(s string) string {
 	return s
 }
 
-func kick(e *Env, args []string) error {
-	number, err := strconv.Atoi(args[0])
-	if err != nil {
-		return fault.New("console.kick.number", visible(args[0]))
-	}
-	i := slices.IndexFunc(e.Server.Sessions(), func(s ftpserver.Snapshot) bool { return s.Number == number })
-	if i < 0 {
-		return fault.New("console.kick.none", number)
-	}
-	who := name(e.Server.Sessions(), number)
-	answer, err := e.Ask(e.text("console.kick.sure", number, who) + " ")
-	if err != nil {
-		return err
-	}
-	if !yes(answer) {
-		e.say("console.kick.kept", number)
-		return nil
-	}
-	if !e.Server.Kick(number, strings.Join(args[1:], " ")) {
-		return fault.New("console.kick.none", number) // it left while we asked
-	}
-	return nil // the event says that it happened
-}
-
-// name is who has a session: the account, else the address.
-func name(sessions []ftpserver.Snapshot, number int) string {
-	for _, s := range sessions {
-		if s.Number == number {
-			if s.User != "" {
-				return s.User
-			}
-			return s.Remote.String()
-		}
-	}
-	return "-"
-}
-
-// yes understands both languages, whichever is spoken.
-func yes(answer string) bool {
-	switch strings.ToLower(strings.TrimSpace(answer)) {
-	case "y", "yes", "s", "si", "sí":
-		return true
-	}
-	return false
-}
-
-func ban(e *Env, args []string) error {
-	addr, err := netip.ParseAddr(args[0])
-	if err != nil {
-		return fault.New("console.ban.address", visible(args[0]))
-	}
-	var d time.Duration
-	if len(args) > 1 {
-		if d, err = time.ParseDuration(args[1]); err != nil || d <= 0 {
-			return fault.New("console.ban.time", visible(args[1]))
-		}
-	}
-	kicked := e.Server.Ban(addr, d)
-	e.say("console.ban.done", addr, kicked)
-	return nil
-}
-
-func unban(e *Env, args []string) error {
-	addr, err := netip.ParseAddr(args[0])
-	if err != nil {
-		return fault.New("console.ban.address", visible(args[0]))
-	}
-	if !e.Server.Unban(addr) {
-		return fault.New("console.unban.none", addr)
-	}
-	e.say("console.unban.done", addr)
-	return nil
-}
-
 func users(e *Env, _ []string) error {
 	accounts := e.Server.Users()
+	if e.JSON {
+		for _, u := range accounts {
+			e.object(map[string]any{"name": u.Name, "home": u.Home, "permissions": u.Perm.String(), "active": u.Active, "sessions": u.Sessions})
+		}
+		return nil
+	}
 	if len(accounts) == 0 {
 		e.say("console.users.none")
 		return nil
@@ -207,12 +152,27 @@ func users(e *Env, _ []string) error {
 
 func stats(e *Env, _ []string) error {
 	s := e.Server.Stats()
+	if e.JSON {
+		fault := ""
+		if s.UsersFault != nil {
+			fault = catalog.Explain(e.Lang, s.UsersFault)
+		}
+		e.object(map[string]any{
+			"since": s.Since, "sessions": s.Sessions, "connections": s.Connections,
+			"logins": s.Logins, "logins_failed": s.LoginsFailed,
+			"uploads": s.Uploads, "downloads": s.Downloads, "failed": s.Failed,
+			"bytes_in": s.BytesIn, "bytes_out": s.BytesOut,
+			"users": s.Users, "users_fault": fault, "certificate_expires": s.CertExpires,
+			"draining": s.Draining, "bans": len(e.Server.Bans()),
+		})
+		return nil
+	}
 	e.say("console.stats",
 		since(time.Since(s.Since)), s.Sessions, s.Connections, s.Logins, s.LoginsFailed,
 		s.Uploads, size(s.BytesIn), s.Downloads, size(s.BytesOut), s.Failed,
 		s.Users, s.CertExpires.Format(time.DateOnly))
 	if s.UsersFault != nil {
-		e.say("console.stats.users", s.UsersFault)
+		e.say("console.stats.users", catalog.Explain(e.Lang, s.UsersFault))
 	}
 	if s.Draining {
 		e.say("console.drain.on")
@@ -221,10 +181,26 @@ func stats(e *Env, _ []string) error {
 }
 
 func reload(e *Env, _ []string) error {
-	if err := e.Server.Reload(); err != nil {
+	fixed, err := e.Server.Reload()
+	if err != nil {
 		return err
 	}
 	e.say("console.reload.done")
+	for _, name := range fixed {
+		e.say("console.reload.fixed", name)
+	}
+	return nil
+}
+
+func level(e *Env, args []string) error {
+	if len(args) > 0 {
+		var l slog.Level
+		if err := l.UnmarshalText([]byte(args[0])); err != nil {
+			return fault.New("console.level.unknown", visible(args[0]))
+		}
+		e.Server.SetLevel(l)
+	}
+	e.say("console.level.is", strings.ToLower(e.Server.Level().String()))
 	return nil
 }
 
@@ -237,7 +213,7 @@ func drain(e *Env, _ []string) error {
 func help(e *Env, _ []string) error {
 	var rows [][]string
 	for _, c := range Commands() {
-		rows = append(rows, []string{"  " + strings.TrimSpace(c.Names[0]+" "+c.args(e)), e.text(c.Help)})
+		rows = append(rows, []string{"  " + c.Usage(e.Lang), e.text(c.Help)})
 	}
 	e.table(e.text("console.help.head"), rows)
 	return nil

@@ -10,6 +10,7 @@ package config
 import (
 	"errors"
 	"io/fs"
+	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -26,6 +27,13 @@ import (
 
 // Off is the value of a port that is not opened.
 const Off = -1
+
+// What stands for an address or a path: none is wanted, or the server is to
+// choose.
+const (
+	None = "off"
+	Auto = "auto"
+)
 
 // Ports is a range of ports, both ends included. First 0 means one that the
 // system chooses.
@@ -49,22 +57,36 @@ type Server struct {
 	MaxConnections, MaxPerAddress, MaxBeforeLogin                          int
 	HandshakeTimeout, LoginTimeout, IdleTimeout, DataTimeout, StallTimeout time.Duration
 
-	Umask     fs.FileMode
-	NoFsync   bool
-	Lang      string // "en", "es" or ""
-	LogFormat string // "text", "json" or ""
-	Banner    string
-	NoConsole bool
-	Demo      bool
-	Check     bool
-	Config    string // the file that was read, "" for none
+	Umask       fs.FileMode
+	NoFsync     bool
+	Lang        string // "en", "es" or ""
+	LogFormat   string // "text", "json" or ""
+	LogLevel    slog.Level
+	Banner      string
+	NoConsole   bool
+	AdminSocket string // path, Auto or None
+	Metrics     string // host:port, or None
+	Demo        bool
+	Check       bool
+	Config      string // the file that was read, "" for none
 
 	named map[string]bool
+	words map[string][]string // what each setting was set to
 }
 
 // Named reports whether someone gave the setting of that name (the flag's),
 // by flag, environment or file.
 func (s *Server) Named(name string) bool { return s.named[name] }
+
+// Changed returns the settings that differ from those of before.
+func (s *Server) Changed(before *Server) (changed []Setting) {
+	for _, row := range Settings() {
+		if !slices.Equal(s.words[row.Name], before.words[row.Name]) {
+			changed = append(changed, row)
+		}
+	}
+	return changed
+}
 
 // Default returns the settings that hold when nobody gives any.
 func Default() *Server {
@@ -79,8 +101,14 @@ func Default() *Server {
 
 // AddFlags adds the flags of all settings to set, described by text.
 func AddFlags(set *pflag.FlagSet, text func(key string, args ...any) string) {
+	AddNamed(set, text)
+}
+
+// AddNamed adds the flags of some settings, or of all if it is given no
+// name.
+func AddNamed(set *pflag.FlagSet, text func(key string, args ...any) string, names ...string) {
 	for _, row := range Settings() {
-		if set.Lookup(row.Name) != nil {
+		if set.Lookup(row.Name) != nil || len(names) > 0 && !slices.Contains(names, row.Name) {
 			continue
 		}
 		value := &flagValue{row: row, words: row.defaults(), word: "bool"}
@@ -125,7 +153,7 @@ func Load(flags *pflag.FlagSet, folders []string) (*Server, error) {
 		}
 	}
 
-	s := &Server{named: map[string]bool{}}
+	s := &Server{named: map[string]bool{}, words: map[string][]string{}}
 	var wrong []error
 	for _, row := range Settings() {
 		_, filed := inFile[row.Key()]
@@ -136,6 +164,7 @@ func Load(flags *pflag.FlagSet, folders []string) (*Server, error) {
 
 		words, err := toWords(row, values.Get(row.Key()))
 		if err == nil {
+			s.words[row.Name] = words
 			err = row.parse(s, words)
 		}
 		switch {

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"io/fs"
+	"net"
 	"net/netip"
 	"regexp"
 	"strconv"
@@ -27,6 +28,7 @@ type Setting struct {
 	List    bool // may be given more than once
 	Octal   bool
 	NoFile  bool // has no key in the file
+	Live    bool // a change takes hold while the server runs
 
 	parse func(*Server, []string) error
 }
@@ -73,9 +75,9 @@ func Settings() []Setting {
 			parse: needed(func(s *Server) *string { return &s.RootDir })},
 		{Name: "users", Default: "users.yaml", Group: files, Help: "config.help.users",
 			parse: needed(func(s *Server) *string { return &s.Users })},
-		{Name: "umask", Default: "027", Octal: true, Group: files, Help: "config.help.umask",
+		{Name: "umask", Default: "027", Octal: true, Live: true, Group: files, Help: "config.help.umask",
 			parse: parseUmask},
-		{Name: "no-fsync", Default: "false", Bool: true, Group: files, Help: "config.help.no_fsync",
+		{Name: "no-fsync", Default: "false", Bool: true, Live: true, Group: files, Help: "config.help.no_fsync",
 			parse: boolean(func(s *Server) *bool { return &s.NoFsync })},
 
 		{Name: "cert", Default: "certs/server.crt", List: true, Group: security, Help: "config.help.cert",
@@ -84,35 +86,41 @@ func Settings() []Setting {
 			parse: list(func(s *Server) *[]string { return &s.Keys })},
 		{Name: "client-ca", Group: security, Help: "config.help.client_ca",
 			parse: text(func(s *Server) *string { return &s.ClientCA })},
-		{Name: "session-reuse", Default: "require", Group: security, Help: "config.help.session_reuse",
+		{Name: "session-reuse", Default: "require", Live: true, Group: security, Help: "config.help.session_reuse",
 			parse: choice(func(s *Server) *string { return &s.Reuse }, "require", "prefer")},
 		{Name: "run-as", Group: security, Help: "config.help.run_as",
 			parse: text(func(s *Server) *string { return &s.RunAs })},
 
-		{Name: "max-connections", Default: "2000", Group: limits, Help: "config.help.max_connections",
+		{Name: "max-connections", Default: "2000", Live: true, Group: limits, Help: "config.help.max_connections",
 			parse: count(func(s *Server) *int { return &s.MaxConnections })},
-		{Name: "max-connections-per-address", Default: "200", Group: limits, Help: "config.help.max_per_address",
+		{Name: "max-connections-per-address", Default: "200", Live: true, Group: limits, Help: "config.help.max_per_address",
 			parse: count(func(s *Server) *int { return &s.MaxPerAddress })},
 		{Name: "max-before-login", Default: "1000", Group: limits, Help: "config.help.max_before_login",
 			parse: count(func(s *Server) *int { return &s.MaxBeforeLogin })},
-		{Name: "handshake-timeout", Default: "10s", Group: limits, Help: "config.help.handshake_timeout",
+		{Name: "handshake-timeout", Default: "10s", Live: true, Group: limits, Help: "config.help.handshake_timeout",
 			parse: duration(func(s *Server) *time.Duration { return &s.HandshakeTimeout })},
-		{Name: "login-timeout", Default: "1m", Group: limits, Help: "config.help.login_timeout",
+		{Name: "login-timeout", Default: "1m", Live: true, Group: limits, Help: "config.help.login_timeout",
 			parse: duration(func(s *Server) *time.Duration { return &s.LoginTimeout })},
-		{Name: "idle-timeout", Default: "5m", Group: limits, Help: "config.help.idle_timeout",
+		{Name: "idle-timeout", Default: "5m", Live: true, Group: limits, Help: "config.help.idle_timeout",
 			parse: duration(func(s *Server) *time.Duration { return &s.IdleTimeout })},
 		{Name: "data-timeout", Default: "30s", Group: limits, Help: "config.help.data_timeout",
 			parse: duration(func(s *Server) *time.Duration { return &s.DataTimeout })},
-		{Name: "stall-timeout", Default: "1m", Group: limits, Help: "config.help.stall_timeout",
+		{Name: "stall-timeout", Default: "1m", Live: true, Group: limits, Help: "config.help.stall_timeout",
 			parse: duration(func(s *Server) *time.Duration { return &s.StallTimeout })},
 
-		{Name: "lang", Group: speech, Help: "config.help.lang",
+		{Name: "lang", Live: true, Group: speech, Help: "config.help.lang",
 			parse: parseLang},
-		{Name: "banner", Group: speech, Help: "config.help.banner",
+		{Name: "banner", Live: true, Group: speech, Help: "config.help.banner",
 			parse: text(func(s *Server) *string { return &s.Banner })},
 		{Name: "log-format", Group: speech, Help: "config.help.log_format",
 			parse: choice(func(s *Server) *string { return &s.LogFormat }, "", "text", "json")},
 
+		{Name: "log-level", Default: "info", Live: true, Group: speech, Help: "config.help.log_level",
+			parse: parseLevel},
+		{Name: "metrics", Default: "off", Group: running, Help: "config.help.metrics",
+			parse: parseMetrics},
+		{Name: "admin-socket", Default: "auto", Group: running, Help: "config.help.admin_socket",
+			parse: needed(func(s *Server) *string { return &s.AdminSocket })},
 		{Name: "config", Group: running, Help: "config.help.config", NoFile: true,
 			parse: func(*Server, []string) error { return nil }},
 		{Name: "no-console", Default: "false", Bool: true, Group: running, Help: "config.help.no_console",
@@ -355,6 +363,29 @@ func parseUmask(s *Server, words []string) error {
 		return fault.New("config.value.umask", words[0])
 	}
 	s.Umask = fs.FileMode(mask)
+	return nil
+}
+
+func parseLevel(s *Server, words []string) error {
+	if s.LogLevel.UnmarshalText([]byte(words[0])) != nil {
+		return fault.New("config.value.choice", words[0], "debug, info, warn, error")
+	}
+	return nil
+}
+
+func parseMetrics(s *Server, words []string) error {
+	s.Metrics = words[0]
+	if words[0] == None || words[0] == "false" { // YAML 1.1 readers take off for false
+		s.Metrics = None
+		return nil
+	}
+	_, number, err := net.SplitHostPort(words[0])
+	if err == nil {
+		_, err = parsePort(number)
+	}
+	if err != nil {
+		return fault.New("config.value.address", words[0])
+	}
 	return nil
 }
 

@@ -3,8 +3,6 @@ package daemon
 import (
 	"errors"
 	"io/fs"
-	"net/netip"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -30,20 +28,6 @@ func (d *Daemon) Sessions() []ftpserver.Snapshot { return d.server.Sessions() }
 
 // Kick implements [admin.Server].
 func (d *Daemon) Kick(number int, reason string) bool { return d.server.Kick(number, reason) }
-
-// Ban implements [admin.Server].
-func (d *Daemon) Ban(addr netip.Addr, span time.Duration) (kicked int) {
-	d.bans.add(addr, span)
-	for _, s := range d.server.Sessions() {
-		if s.Remote.Addr() == addr.Unmap() && d.server.Kick(s.Number, d.text("console.reason.banned")) {
-			kicked++
-		}
-	}
-	return kicked
-}
-
-// Unban implements [admin.Server].
-func (d *Daemon) Unban(addr netip.Addr) bool { return d.bans.remove(addr) }
 
 // Users implements [admin.Server].
 func (d *Daemon) Users() []admin.User {
@@ -86,13 +70,6 @@ func (d *Daemon) Stats() admin.Stats {
 	return s
 }
 
-// Reload implements [admin.Server].
-func (d *Daemon) Reload() error {
-	list, err := users.Load(d.cfg.Users)
-	d.usersChanged(list, err)
-	return errors.Join(err, d.keeper.Reload())
-}
-
 // Drain implements [admin.Server].
 func (d *Daemon) Drain() {
 	d.draining.Store(true)
@@ -111,7 +88,7 @@ func (d *Daemon) usersChanged(list *users.List, err error) {
 	}
 	if err != nil {
 		d.usersFault.Store(&err)
-		d.log.Error("users-kept", "file", d.cfg.Users, "accounts", d.Accounts(), "cause", catalog.Explain(d.cfg.Lang, err))
+		d.log.Error("users-kept", "file", d.cfg.Users, "accounts", d.Accounts(), "cause", catalog.Explain(d.lang(), err))
 		return
 	}
 	d.usersFault.Store(nil)
@@ -134,48 +111,10 @@ func (d *Daemon) usersChanged(list *users.List, err error) {
 			continue
 		}
 		if err := makeHome(d.cfg.RootDir, u.Home); err != nil {
-			d.log.Error("home", "user", u.Name, "cause", catalog.Explain(d.cfg.Lang, err))
+			d.log.Error("home", "user", u.Name, "cause", catalog.Explain(d.lang(), err))
 		}
 	}
 	d.log.Info("users", "file", d.cfg.Users, "accounts", list.Len(), "kicked", len(stale))
-}
-
-// bans are addresses that may not connect, and until when; zero is for good.
-type bans struct {
-	mu    sync.Mutex
-	until map[netip.Addr]time.Time
-}
-
-func (b *bans) add(addr netip.Addr, span time.Duration) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.until == nil {
-		b.until = make(map[netip.Addr]time.Time)
-	}
-	var end time.Time
-	if span > 0 {
-		end = time.Now().Add(span)
-	}
-	b.until[addr.Unmap()] = end
-}
-
-func (b *bans) remove(addr netip.Addr) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	_, ok := b.until[addr.Unmap()]
-	delete(b.until, addr.Unmap())
-	return ok
-}
-
-func (b *bans) has(addr netip.Addr) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	end, ok := b.until[addr.Unmap()]
-	if ok && !end.IsZero() && time.Now().After(end) {
-		delete(b.until, addr.Unmap())
-		return false
-	}
-	return ok
 }
 
 // counters are a sink that counts.

@@ -8,6 +8,7 @@ import (
 	"math"
 	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"ftps/pkg/dataport"
 	"ftps/pkg/ftpserver"
@@ -21,6 +22,7 @@ import (
 // for.
 type backend struct {
 	cfg      Config
+	live     atomic.Pointer[Config] // cfg with what a reload changed
 	verifier *users.Verifier
 	logins   *limit.Logins
 	turns    *limit.Turns
@@ -55,7 +57,7 @@ func newBackend(cfg Config, list *users.List) (*backend, error) {
 			return nil, err
 		}
 	}
-	return &backend{
+	b := &backend{
 		cfg: cfg,
 		// A check is a fifth of a second of one core; half of them stay free
 		// for those who are in already.
@@ -65,7 +67,9 @@ func newBackend(cfg Config, list *users.List) (*backend, error) {
 		sessions: limit.NewConnections(0, 0),
 		open:     make(map[*login]struct{}),
 		shared:   make(map[string]*shared),
-	}, nil
+	}
+	b.live.Store(&cfg)
+	return b, nil
 }
 
 // Login implements [ftpserver.Backend].
@@ -140,7 +144,7 @@ func (b *backend) reuse(u *users.User) dataport.Reuse {
 	case "prefer":
 		return dataport.Prefer
 	}
-	return b.cfg.Reuse
+	return b.live.Load().Reuse
 }
 
 // openTree opens the account's home, with its quota round it.
@@ -148,8 +152,9 @@ func (b *backend) openTree(ctx context.Context, u *users.User, quota *vfs.Quota)
 	if err := makeHome(b.cfg.RootDir, u.Home); err != nil {
 		return nil, err
 	}
+	live := b.live.Load()
 	home, err := jail.Open(homeOf(b.cfg.RootDir, u.Home), jail.Options{
-		Account: u.Name, Umask: b.cfg.Umask, NoSync: b.cfg.NoSync,
+		Account: u.Name, Umask: live.Umask, NoSync: live.NoSync,
 	})
 	if err != nil {
 		return nil, err

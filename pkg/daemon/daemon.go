@@ -19,6 +19,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"ftps/pkg/admin"
 	"ftps/pkg/catalog"
 	"ftps/pkg/dataport"
 	"ftps/pkg/event"
@@ -30,6 +31,9 @@ import (
 
 // Off is the value of a port that is not opened.
 const Off = -1
+
+// AutoSocket is an admin socket in the runtime folder, if that can be.
+const AutoSocket = "auto"
 
 // Config is what to serve and how. RootDir, Users and either Certs or Keeper
 // are required.
@@ -72,6 +76,17 @@ type Config struct {
 	Banner  string
 	Version string // of the program
 
+	// Reread reads the settings again for a reload, and names those that
+	// differ from the start's and cannot change while the server runs. Of the
+	// Config only the fields that [Daemon.Reload] names are used. Nil is a
+	// server whose settings do not change.
+	Reread func() (cfg Config, fixed []string, err error)
+
+	AdminSocket string         // path, AutoSocket, or "" for none
+	Metrics     string         // address of /metrics and /healthz, or ""
+	Level       *slog.LevelVar // of Log, to be changed while running; or nil
+	LogLevel    slog.Level     // what Level is to be
+
 	Log    *slog.Logger           // nil discards
 	Told   func(event.Event) bool // whether an event may be left out of the log; nil is never
 	Events event.Sink             // hears every event, in order, on one goroutine; or nil
@@ -89,6 +104,7 @@ const (
 // Daemon is a server that is ready to run.
 type Daemon struct {
 	cfg       Config
+	live      atomic.Pointer[Config] // cfg with what a reload changed
 	listeners *listeners
 	public    *public
 	keeper    *pki.Keeper
@@ -100,8 +116,11 @@ type Daemon struct {
 	bans      bans
 	counters  counters
 	queue     *queue
+	socket    *admin.Socket // or nil
+	metrics   *metrics      // or nil
 	log       *slog.Logger
 
+	reloading  sync.Mutex
 	usersFault atomic.Pointer[error] // why the file's accounts are not in use
 	draining   atomic.Bool
 	drain      chan struct{}
@@ -125,6 +144,11 @@ func New(cfg Config) (_ *Daemon, err error) {
 		drain: make(chan struct{}), stop: make(chan struct{}),
 		conns: limit.NewConnections(cmp.Or(cfg.MaxConnections, maxConnections), cmp.Or(cfg.MaxPerAddress, maxPerAddress)),
 	}
+	d.live.Store(&cfg)
+	if cfg.Level == nil {
+		d.cfg.Level = new(slog.LevelVar)
+	}
+	d.cfg.Level.Set(cfg.LogLevel)
 	d.public = newPublic(cfg.PublicIP)
 	d.counters.since = time.Now()
 	identity, err := findIdentity(cfg.RunAs, cfg.AllowRoot)
@@ -146,13 +170,26 @@ func New(cfg Config) (_ *Daemon, err error) {
 	defer func() {
 		if err != nil {
 			d.listeners.close()
+			if d.socket != nil {
+				d.socket.Close()
+			}
+			if d.metrics != nil {
+				d.metrics.l.Close()
+			}
 		}
 	}()
+	if err := d.openMetrics(); err != nil {
+		return nil, err
+	}
+	folder := d.socketFolder(identity)
 	d.listeners.behind(cfg.ProxyFrom, d.proxyRefused)
 	if err := prepareRoot(cfg.RootDir, cfg.MakeRoot, identity); err != nil {
 		return nil, err
 	}
 	if err := identity.become(); err != nil {
+		return nil, err
+	}
+	if err := d.openSocket(folder); err != nil {
 		return nil, err
 	}
 	// From here on everything is done as it will be done while serving.
@@ -168,6 +205,9 @@ func New(cfg Config) (_ *Daemon, err error) {
 	}
 	d.queue = newQueue(d.hear)
 	sink := event.Sinks{&d.counters, d.queue}
+	if d.metrics != nil {
+		sink = append(sink, d.metrics)
+	}
 	d.ports = dataport.New(dataport.Config{Listeners: d.listeners.data, TLS: d.tlsConfig(), Sink: sink, Connect: cfg.DataTimeout})
 	d.server = ftpserver.New(ftpserver.Config{
 		Backend:  d.backend,
@@ -229,6 +269,12 @@ func (d *Daemon) Run(ctx context.Context, now <-chan struct{}) error {
 	all.Go(func() { d.sweep(serving) })
 	all.Go(func() { d.housekeeping(serving) })
 	all.Go(func() { d.followPublic(serving) })
+	if d.socket != nil {
+		all.Go(func() { d.socket.Serve(serving, d, d.commanded) })
+	}
+	if d.metrics != nil {
+		all.Go(func() { d.report("metrics", d.metrics.serve(carrying)) })
+	}
 
 	d.wait(ctx)
 	endServing()
@@ -245,7 +291,7 @@ func (d *Daemon) Run(ctx context.Context, now <-chan struct{}) error {
 		}()
 	}
 	if err := d.server.Shutdown(grace); err != nil {
-		d.log.Warn("cut", "cause", catalog.Explain(d.cfg.Lang, err))
+		d.log.Warn("cut", "cause", catalog.Explain(d.lang(), err))
 	}
 	d.ports.Close()
 	return nil
@@ -275,14 +321,14 @@ func (d *Daemon) wait(ctx context.Context) {
 
 func (d *Daemon) report(where string, err error) {
 	if err != nil {
-		d.log.Error("listener", "where", where, "cause", catalog.Explain(d.cfg.Lang, err))
+		d.log.Error("listener", "where", where, "cause", catalog.Explain(d.lang(), err))
 	}
 }
 
 // proxyRefused notes a connection of a trusted address that had no good
 // header. There is no session yet: it is a line of its own.
 func (d *Daemon) proxyRefused(peer netip.AddrPort, cause error) {
-	d.log.Warn("proxy-refused", "peer", peer.String(), "cause", catalog.Explain(d.cfg.Lang, cause))
+	d.log.Warn("proxy-refused", "peer", peer.String(), "cause", catalog.Explain(d.lang(), cause))
 }
 
 // admit decides whether an address may connect.
@@ -318,7 +364,15 @@ func (d *Daemon) expire(now time.Time) {
 	}
 }
 
-func (d *Daemon) text(key string, args ...any) string { return catalog.Text(d.cfg.Lang, key, args...) }
+// lang is the language of the log.
+func (d *Daemon) lang() catalog.Lang {
+	if live := d.live.Load(); live != nil {
+		return live.Lang
+	}
+	return d.cfg.Lang
+}
+
+func (d *Daemon) text(key string, args ...any) string { return catalog.Text(d.lang(), key, args...) }
 
 // Control returns the address of the control port.
 func (d *Daemon) Control() netip.AddrPort { return addrPort(d.listeners.control) }

@@ -393,12 +393,12 @@ func TestAFaultyFileKeepsTheLastGoodAccountsAndIsSaid(t *testing.T) {
 	if d.Stats().UsersFault == nil {
 		t.Error("stats do not tell")
 	}
-	if err := d.Reload(); !errors.Is(err, users.ErrInvalid) {
+	if _, err := d.Reload(); !errors.Is(err, users.ErrInvalid) {
 		t.Errorf("reload: %v", err)
 	}
 	c.Cmd(257, "PWD")
 	h.edit("nam: diego", "name: diego")
-	if err := d.Reload(); err != nil || d.Stats().UsersFault != nil {
+	if _, err := d.Reload(); err != nil || d.Stats().UsersFault != nil {
 		t.Errorf("after the repair: %v, %v", err, d.Stats().UsersFault)
 	}
 	c.Cmd(257, "PWD")

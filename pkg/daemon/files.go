@@ -83,8 +83,8 @@ func (d *Daemon) openKeeper() (*pki.Keeper, error) {
 		Loaded: func(p *pki.Pair) {
 			d.log.Info("certificate", "file", p.Files.Cert, "pin", p.Pin.String(), "expires", p.TLS.Leaf.NotAfter)
 		},
-		Failed: func(err error) { d.log.Error("certificate", "cause", catalog.Explain(d.cfg.Lang, err)) },
-		Warned: func(err error) { d.log.Warn("certificate", "cause", catalog.Explain(d.cfg.Lang, err)) },
+		Failed: func(err error) { d.log.Error("certificate", "cause", catalog.Explain(d.lang(), err)) },
+		Warned: func(err error) { d.log.Warn("certificate", "cause", catalog.Explain(d.lang(), err)) },
 	})
 }
 

@@ -146,5 +146,5 @@ func (d *Daemon) cause(err error) string {
 	if err == nil {
 		return ""
 	}
-	return catalog.Explain(d.cfg.Lang, err)
+	return catalog.Explain(d.lang(), err)
 }

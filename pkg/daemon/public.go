@@ -83,7 +83,7 @@ func (d *Daemon) renewPublic(ctx context.Context, limit time.Duration) time.Dura
 	addr, err := p.find(ctx, limit)
 	if err != nil {
 		if !p.failed && ctx.Err() == nil { // once, not every time
-			d.log.Warn("public-ip-kept", "name", p.name, "address", p.text(), "cause", catalog.Explain(d.cfg.Lang, err))
+			d.log.Warn("public-ip-kept", "name", p.name, "address", p.text(), "cause", catalog.Explain(d.lang(), err))
 		}
 		p.failed = true
 		return publicRetry

@@ -38,6 +38,7 @@ type Secured struct {
 	Session
 	Version uint16 // crypto/tls version number
 	Cipher  uint16 // crypto/tls cipher suite number
+	Resumed bool   // an earlier session of TLS
 }
 
 // HandshakeFailed: a TLS handshake did not succeed. Data says on which kind

@@ -113,7 +113,7 @@ func (s *session) reset() {
 	s.once = freshOneShots()
 	s.port = portState{}
 	s.folder = vfs.Name{}
-	s.control.lang = s.srv.cfg.Lang
+	s.control.lang = s.cfg.Lang
 }
 
 // quit is QUIT.

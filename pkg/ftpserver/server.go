@@ -84,7 +84,8 @@ func (c *Config) defaults() {
 
 // Server serves control connections.
 type Server struct {
-	cfg   Config
+	cfg   Config                 // as it was at the start
+	fresh atomic.Pointer[Config] // as it is for new sessions; nil is cfg
 	table map[string]*row
 	next  atomic.Int64 // the next session's number
 	early early
@@ -116,6 +117,24 @@ func New(cfg Config) *Server {
 		cfg.weaken(s)
 	}
 	return s
+}
+
+// current is the configuration for a new session.
+func (s *Server) current() *Config {
+	if fresh := s.fresh.Load(); fresh != nil {
+		return fresh
+	}
+	return &s.cfg
+}
+
+// Change gives new sessions another language, banner and other timeouts;
+// those that are there keep what they began with. Other fields do not change
+// while the server runs.
+func (s *Server) Change(change func(*Config)) {
+	cfg := s.cfg
+	change(&cfg)
+	cfg.defaults()
+	s.fresh.Store(&cfg)
 }
 
 // acceptPause is how long an Accept that failed for lack of descriptors, or
@@ -253,7 +272,8 @@ type Snapshot struct {
 	Folder   string
 	Transfer string // rooted path being transferred, or ""
 	Upload   bool
-	Bytes    int64 // of that transfer, so far
+	Began    time.Time // that transfer
+	Bytes    int64     // of that transfer, so far
 	Bound    string
 }
 

@@ -36,6 +36,7 @@ var (
 // transfer.bytes and send to exit.
 type session struct {
 	srv     *Server
+	cfg     *Config // as it was when the session began
 	info    event.Session
 	started time.Time
 	data    *dataport.Session
@@ -137,12 +138,14 @@ type farewell struct {
 }
 
 func newSession(srv *Server, conn net.Conn, info event.Session) *session {
+	cfg := srv.current()
 	s := &session{
 		srv:     srv,
+		cfg:     cfg,
 		info:    info,
 		started: time.Now(),
 		exit:    make(chan farewell, 1),
-		control: control{raw: conn, conn: conn, lang: srv.cfg.Lang},
+		control: control{raw: conn, conn: conn, lang: cfg.Lang},
 	}
 	s.login.since = s.started
 	s.params = s.freshParameters()
@@ -153,7 +156,7 @@ func newSession(srv *Server, conn net.Conn, info event.Session) *session {
 
 // RFC 959 §5.1: TYPE ASCII and MODE stream are the defaults.
 func (s *session) freshParameters() parameters {
-	return parameters{ascii: true, mode: &modes[0], facts: ftp.AllFacts, idle: s.srv.cfg.IdleTimeout}
+	return parameters{ascii: true, mode: &modes[0], facts: ftp.AllFacts, idle: s.cfg.IdleTimeout}
 }
 
 func freshOneShots() oneShots { return oneShots{allo: -1, rang: ftp.WholeFile} }
@@ -201,8 +204,8 @@ func (s *session) serve(implicit bool, refused error) {
 		s.end(refused)
 		return
 	}
-	if s.srv.cfg.Banner != "" {
-		s.send(plain(220, splitLines(s.srv.cfg.Banner)...))
+	if s.cfg.Banner != "" {
+		s.send(plain(220, splitLines(s.cfg.Banner)...))
 	} else {
 		s.send(say("reply.welcome"))
 	}
@@ -263,7 +266,7 @@ func (s *session) loop(ctx context.Context, cancel context.CancelCauseFunc) {
 // patience is how long the next command may take.
 func (s *session) patience() time.Duration {
 	if s.login.account == nil {
-		return max(0, s.srv.cfg.LoginTimeout-time.Since(s.login.since))
+		return max(0, s.cfg.LoginTimeout-time.Since(s.login.since))
 	}
 	return s.params.idle
 }
@@ -271,7 +274,7 @@ func (s *session) patience() time.Duration {
 // outOfTime is errIdle with the clock that ran out.
 func (s *session) outOfTime() error {
 	if s.login.account == nil {
-		return fault.Wrap(errIdle, "config.ended.login", s.srv.cfg.LoginTimeout)
+		return fault.Wrap(errIdle, "config.ended.login", s.cfg.LoginTimeout)
 	}
 	return fault.Wrap(errIdle, "config.ended.idle", s.params.idle)
 }
@@ -356,11 +359,11 @@ func (s *session) secure(ctx context.Context) error {
 	s.srv.early.step(s)
 	s.control.lines.stop()
 	conn := tls.Server(layer.StrictEOF(s.control.raw), s.withHost(s.data.ControlTLS()))
-	ctx, cancel := context.WithTimeout(ctx, s.srv.cfg.HandshakeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, s.cfg.HandshakeTimeout)
 	defer cancel()
 	if err := conn.HandshakeContext(ctx); err != nil {
 		if ctx.Err() == context.DeadlineExceeded {
-			err = fault.Wrap(err, "config.ended.handshake", s.srv.cfg.HandshakeTimeout)
+			err = fault.Wrap(err, "config.ended.handshake", s.cfg.HandshakeTimeout)
 		}
 		s.emit(event.HandshakeFailed{Session: s.info, Err: err})
 		return err
@@ -370,7 +373,7 @@ func (s *session) secure(ctx context.Context) error {
 	s.control.conn = conn
 	s.control.lines = newReader(conn)
 	state := conn.ConnectionState()
-	s.emit(event.Secured{Session: s.info, Version: state.Version, Cipher: state.CipherSuite})
+	s.emit(event.Secured{Session: s.info, Version: state.Version, Cipher: state.CipherSuite, Resumed: state.DidResume})
 	s.publish("AUTH")
 	return nil
 }
@@ -416,6 +419,7 @@ func (s *session) snapshot() Snapshot {
 	if t := s.now.Load(); t != nil {
 		snap.Transfer = t.name.String()
 		snap.Upload = t.direction == event.Upload
+		snap.Began = t.started
 		snap.Bytes = t.bytes.Load()
 		if bound := t.bound.Load(); bound != nil {
 			snap.Bound = *bound

@@ -95,7 +95,7 @@ func (s *session) change(ctx context.Context, verb, path string, do func(vfs.Nam
 // siteIdle sets the session's idle time-out, never beyond the server's own.
 func siteIdle(s *session, _ context.Context, a arg) (reply, error) {
 	seconds, err := ftp.ParseNumber(a.text)
-	limit := int64(s.srv.cfg.IdleTimeout / time.Second)
+	limit := int64(s.cfg.IdleTimeout / time.Second)
 	if err != nil || seconds < 1 || seconds > limit {
 		return reply{}, refuseFor(err, "reply.idle.range", limit)
 	}

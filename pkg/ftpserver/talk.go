@@ -83,7 +83,7 @@ func (s *session) optsHash(name string) (reply, error) {
 
 // lang is LANG (RFC 2640 §4): without an argument, back to the server's own.
 func lang(s *session, _ context.Context, a arg) (reply, error) {
-	chosen := s.srv.cfg.Lang
+	chosen := s.cfg.Lang
 	if a.text != "" {
 		var ok bool
 		if chosen, ok = catalog.ParseLang(a.text); !ok {

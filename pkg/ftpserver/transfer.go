@@ -102,7 +102,7 @@ func (s *session) start(ctx context.Context, t *transfer) {
 	default:
 		s.send(say("reply.opening"))
 	}
-	stall := s.srv.cfg.StallTimeout
+	stall := s.cfg.StallTimeout
 	go func() { t.done <- guard(func() error { return t.perform(ctx, stall) }) }()
 }
 

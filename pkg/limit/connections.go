@@ -34,6 +34,14 @@ func NewConnections(total, perAddress int) *Connections {
 	}
 }
 
+// Limit changes the limits. Connections beyond them stay; new ones wait for
+// their end.
+func (c *Connections) Limit(total, perAddress int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.total, c.perAddress = total, perAddress
+}
+
 // Admit counts a connection from addr, or refuses it with an error that is
 // ErrFull. The connection's end calls release; a second call does nothing.
 func (c *Connections) Admit(addr netip.Addr) (release func(), err error) {

@@ -1,0 +1,256 @@
+package daemon
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"ftps/pkg/event"
+	"ftps/pkg/fault"
+	"ftps/pkg/ftpserver"
+	"ftps/pkg/limit"
+)
+
+// metrics are a sink that counts for Prometheus, and the port where it reads.
+// Accounts, addresses and paths are no labels: there are too many of them,
+// and they are nobody's business. Verbs are those of the table of commands.
+type metrics struct {
+	l        net.Listener
+	registry *prometheus.Registry
+	handler  http.Handler
+
+	connections, turnedAway, kicked, troubles, dataRefused prometheus.Counter
+
+	logins, transfers, bytes, bound, handshakes, failures, refused *prometheus.CounterVec
+
+	seconds *prometheus.HistogramVec
+}
+
+// openMetrics binds the port of /metrics and /healthz, if one is wanted.
+func (d *Daemon) openMetrics() error {
+	if d.cfg.Metrics == "" {
+		return nil
+	}
+	l, err := net.Listen("tcp", d.cfg.Metrics)
+	if err != nil {
+		return fault.Wrap(err, "cli.server.metrics.failed", d.cfg.Metrics, err)
+	}
+	if at := addrPort(l); !at.Addr().IsLoopback() {
+		d.log.Warn("metrics-open", "address", at.String(), "cause", d.text("cli.server.metrics.open", at))
+	} else {
+		d.log.Info("metrics", "address", at.String())
+	}
+	d.metrics = newMetrics(l)
+	d.metrics.watch(d)
+	return nil
+}
+
+func newMetrics(l net.Listener) *metrics {
+	m := &metrics{l: l, registry: prometheus.NewRegistry()}
+	one := func(name, help string) prometheus.Counter {
+		c := prometheus.NewCounter(prometheus.CounterOpts{Name: "ftps_" + name, Help: help})
+		m.registry.MustRegister(c)
+		return c
+	}
+	many := func(name, help string, labels ...string) *prometheus.CounterVec {
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ftps_" + name, Help: help}, labels)
+		m.registry.MustRegister(c)
+		return c
+	}
+	m.connections = one("connections_total", "Control connections that were accepted.")
+	m.turnedAway = one("turned_away_total", "Control connections that were closed without a word.")
+	m.kicked = one("kicked_total", "Sessions that were ended by the administrator or by a change of their account.")
+	m.troubles = one("troubles_total", "Mishaps that belong to no reply, such as a failed accept.")
+	m.dataRefused = one("data_connections_refused_total", "Data connections that might not carry a transfer.")
+	m.logins = many("logins_total", "Attempts to log in by outcome.", "outcome")
+	m.transfers = many("transfers_total", "Transfers by direction and verdict.", "direction", "verdict")
+	m.bytes = many("transfer_bytes_total", "Bytes of files and listings that were transferred, by direction.", "direction")
+	m.bound = many("transfers_bound_total", "Transfers by what their data connection proved: session, account or none.", "bound")
+	m.handshakes = many("tls_handshakes_total", "TLS handshakes of control connections by version.", "version", "resumed")
+	m.failures = many("tls_handshake_failures_total", "TLS handshakes that failed, by kind of connection.", "connection")
+	m.refused = many("replies_refused_total", "Replies from 400 up by command and code.", "verb", "code")
+	m.seconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "ftps_transfer_seconds", Help: "How long whole transfers took, by direction.",
+		Buckets: []float64{.01, .03, .1, .3, 1, 3, 10, 30, 100, 300, 1000, 3000},
+	}, []string{"direction"})
+	m.registry.MustRegister(m.seconds)
+
+	// Whoever watches a rate wants a zero before the first event.
+	for _, outcome := range []string{"accepted", "refused", "slowed", "full"} {
+		m.logins.WithLabelValues(outcome)
+	}
+	for d := event.Download; d <= event.Listing; d++ {
+		for _, verdict := range []string{whole, failed} {
+			m.transfers.WithLabelValues(d.String(), verdict)
+		}
+		m.bytes.WithLabelValues(d.String())
+		m.seconds.WithLabelValues(d.String())
+	}
+	for _, bound := range []string{"session", "account", "none"} {
+		m.bound.WithLabelValues(bound)
+	}
+	m.failures.WithLabelValues("control")
+	m.failures.WithLabelValues("data")
+	return m
+}
+
+const (
+	whole  = "whole"
+	failed = "failed"
+)
+
+// watch adds what is read from the daemon when somebody asks.
+func (m *metrics) watch(d *Daemon) {
+	gauge := func(name, help string, read func() float64) {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "ftps_" + name, Help: help}, read))
+	}
+	gauge("sessions", "Sessions now.", func() float64 { return float64(len(d.server.Sessions())) })
+	gauge("sessions_logged_in", "Sessions now that have logged in.", func() float64 {
+		n := 0
+		for _, s := range d.server.Sessions() {
+			if s.User != "" {
+				n++
+			}
+		}
+		return float64(n)
+	})
+	gauge("bans", "Addresses that are refused now.", func() float64 { return float64(len(d.Bans())) })
+	gauge("accounts", "Accounts in use.", func() float64 { return float64(d.Accounts()) })
+	gauge("accounts_stale", "1 while the accounts in use are older than their file, else 0.", func() float64 {
+		return truth(d.usersFault.Load() != nil)
+	})
+	gauge("draining", "1 while nobody new is admitted, else 0.", func() float64 { return truth(d.draining.Load()) })
+	gauge("certificate_expires_timestamp_seconds", "When the first certificate to expire does, in Unix time.", func() float64 {
+		return float64(d.keeper.Expires().Unix())
+	})
+	gauge("start_timestamp_seconds", "When the server started, in Unix time.", func() float64 {
+		return float64(d.counters.since.UnixMilli()) / 1000
+	})
+	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+		Name: "ftps_build_info", Help: "1, with the version of the program.",
+		ConstLabels: prometheus.Labels{"version": d.cfg.Version},
+	}, func() float64 { return 1 }))
+
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", d.health)
+	m.handler = mux
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// health answers whether to send clients here. An old list of accounts is no
+// reason not to; it is said, without what is wrong with the file.
+func (d *Daemon) health(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	switch {
+	case d.draining.Load():
+		w.WriteHeader(http.StatusServiceUnavailable)
+		fmt.Fprintln(w, "draining")
+	case d.usersFault.Load() != nil:
+		fmt.Fprintln(w, "ok, but the accounts in use are older than their file, which is faulty")
+	default:
+		fmt.Fprintln(w, "ok")
+	}
+}
+
+// serve answers until ctx ends.
+func (m *metrics) serve(ctx context.Context) error {
+	server := &http.Server{
+		Handler:           m.handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       5 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       2 * time.Minute, // a scrape comes every minute or less
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          log.New(io.Discard, "", 0),
+	}
+	stop := context.AfterFunc(ctx, func() { server.Close() })
+	defer stop()
+	if err := server.Serve(m.l); !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// Handle implements [event.Sink].
+func (m *metrics) Handle(e event.Event) {
+	switch e := e.(type) {
+	case event.Connected:
+		m.connections.Inc()
+	case event.TurnedAway:
+		m.turnedAway.Add(float64(e.Number))
+	case event.Secured:
+		m.handshakes.WithLabelValues(tls.VersionName(e.Version), strconv.FormatBool(e.Resumed)).Inc()
+	case event.HandshakeFailed:
+		kind := "control"
+		if e.Data {
+			kind = "data"
+		}
+		m.failures.WithLabelValues(kind).Inc()
+	case event.LoggedIn:
+		m.logins.WithLabelValues("accepted").Inc()
+	case event.LoginFailed:
+		m.logins.WithLabelValues(outcome(e.Cause)).Inc()
+	case event.CommandRefused:
+		m.refuse(e.Verb, e.Code)
+	case event.DataRefused:
+		m.dataRefused.Inc()
+	case event.TransferDone:
+		m.transferred(e)
+	case event.Kicked:
+		m.kicked.Inc()
+	case event.Trouble:
+		m.troubles.Inc()
+	}
+}
+
+// outcome is why a login was refused, as far as it matters for the numbers:
+// by the account, because the address guesses, or because there is no room.
+func outcome(cause error) string {
+	switch {
+	case errors.Is(cause, limit.ErrTooManyFailures):
+		return "slowed"
+	case errors.Is(cause, ftpserver.ErrSessions):
+		return "full"
+	}
+	return "refused"
+}
+
+func (m *metrics) refuse(verb string, code int) {
+	if verb == "" {
+		verb = "unknown"
+	}
+	m.refused.WithLabelValues(verb, strconv.Itoa(code)).Inc()
+}
+
+func (m *metrics) transferred(e event.TransferDone) {
+	direction := e.Direction.String()
+	m.bytes.WithLabelValues(direction).Add(float64(e.Bytes))
+	if e.Bound != "" {
+		m.bound.WithLabelValues(e.Bound).Inc()
+	}
+	if e.Code >= 400 {
+		m.transfers.WithLabelValues(direction, failed).Inc()
+		m.refuse(e.Verb, e.Code)
+		return
+	}
+	m.transfers.WithLabelValues(direction, whole).Inc()
+	m.seconds.WithLabelValues(direction).Observe(e.Duration.Seconds())
+}

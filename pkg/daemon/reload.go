@@ -1,0 +1,77 @@
+package daemon
+
+import (
+	"cmp"
+	"errors"
+	"io/fs"
+	"log/slog"
+
+	"ftps/pkg/ftpserver"
+	"ftps/pkg/users"
+)
+
+// Reload implements [admin.Server]. Settings and accounts are read and
+// checked before any of them is swapped: after an error in one nothing has
+// changed. A certificate that cannot be read leaves the old one in use and
+// nothing else behind.
+//
+// Of the settings Lang, Banner, LogLevel, Umask, NoSync, Reuse, the limits of
+// connections and the timeouts of the control connection change; they hold
+// for new sessions.
+func (d *Daemon) Reload() (fixed []string, err error) {
+	defer func() {
+		if err != nil {
+			d.log.Error("reload-refused", "cause", d.cause(err))
+		}
+	}()
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
+	next := *d.live.Load()
+	if d.cfg.Reread != nil {
+		if next, fixed, err = d.cfg.Reread(); err != nil {
+			return nil, err
+		}
+	}
+	list, err := users.Load(d.cfg.Users)
+	if none := errors.Is(err, fs.ErrNotExist) && d.Accounts() == 0; err != nil && !none {
+		d.usersChanged(nil, err)
+		return nil, err
+	} else if none {
+		list = users.NewList()
+	}
+	d.usersChanged(list, nil)
+	d.change(next)
+	d.log.Info("reloaded")
+	for _, name := range fixed {
+		d.log.Warn("setting-kept", "setting", name)
+	}
+	return fixed, d.keeper.Reload()
+}
+
+// change puts the settings in force that can change while running.
+func (d *Daemon) change(next Config) {
+	before := d.live.Load()
+	live := *before
+	live.Lang, live.Banner, live.LogLevel = next.Lang, next.Banner, next.LogLevel
+	live.Umask, live.NoSync, live.Reuse = next.Umask, next.NoSync, next.Reuse
+	live.MaxConnections, live.MaxPerAddress = next.MaxConnections, next.MaxPerAddress
+	live.HandshakeTimeout, live.LoginTimeout = next.HandshakeTimeout, next.LoginTimeout
+	live.IdleTimeout, live.StallTimeout = next.IdleTimeout, next.StallTimeout
+	if live.LogLevel != before.LogLevel { // else the one that log-level set stays
+		d.cfg.Level.Set(live.LogLevel)
+	}
+	d.live.Store(&live)
+	d.backend.live.Store(&live)
+	d.conns.Limit(cmp.Or(live.MaxConnections, maxConnections), cmp.Or(live.MaxPerAddress, maxPerAddress))
+	d.server.Change(func(c *ftpserver.Config) {
+		c.Lang, c.Banner = live.Lang, live.Banner
+		c.HandshakeTimeout, c.LoginTimeout = live.HandshakeTimeout, live.LoginTimeout
+		c.IdleTimeout, c.StallTimeout = live.IdleTimeout, live.StallTimeout
+	})
+}
+
+// Level implements [admin.Server].
+func (d *Daemon) Level() slog.Level { return d.cfg.Level.Level() }
+
+// SetLevel implements [admin.Server].
+func (d *Daemon) SetLevel(l slog.Level) { d.cfg.Level.Set(l) }
