@@ -368,7 +368,7 @@ func parseUmask(s *Server, words []string) error {
 
 func parseLevel(s *Server, words []string) error {
 	if s.LogLevel.UnmarshalText([]byte(words[0])) != nil {
-		return fault.New("config.value.choice", words[0], "debug, info, warn, error")
+		return fault.New("config.value.choice", words[0], strings.Join([]string{"debug", "info", "warn", "error"}, ", "))
 	}
 	return nil
 }

@@ -50,37 +50,37 @@ func (d *Daemon) openMetrics() error {
 	} else {
 		d.log.Info("metrics", "address", at.String())
 	}
-	d.metrics = newMetrics(l)
+	d.metrics = newMetrics(d, l)
 	d.metrics.watch(d)
 	return nil
 }
 
-func newMetrics(l net.Listener) *metrics {
+func newMetrics(d *Daemon, l net.Listener) *metrics {
 	m := &metrics{l: l, registry: prometheus.NewRegistry()}
-	one := func(name, help string) prometheus.Counter {
-		c := prometheus.NewCounter(prometheus.CounterOpts{Name: "ftps_" + name, Help: help})
+	one := func(name string) prometheus.Counter {
+		c := prometheus.NewCounter(prometheus.CounterOpts{Name: "ftps_" + name, Help: d.metricHelp(name)})
 		m.registry.MustRegister(c)
 		return c
 	}
-	many := func(name, help string, labels ...string) *prometheus.CounterVec {
-		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ftps_" + name, Help: help}, labels)
+	many := func(name string, labels ...string) *prometheus.CounterVec {
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "ftps_" + name, Help: d.metricHelp(name)}, labels)
 		m.registry.MustRegister(c)
 		return c
 	}
-	m.connections = one("connections_total", "Control connections that were accepted.")
-	m.turnedAway = one("turned_away_total", "Control connections that were closed without a word.")
-	m.kicked = one("kicked_total", "Sessions that were ended by the administrator or by a change of their account.")
-	m.troubles = one("troubles_total", "Mishaps that belong to no reply, such as a failed accept.")
-	m.dataRefused = one("data_connections_refused_total", "Data connections that might not carry a transfer.")
-	m.logins = many("logins_total", "Attempts to log in by outcome.", "outcome")
-	m.transfers = many("transfers_total", "Transfers by direction and verdict.", "direction", "verdict")
-	m.bytes = many("transfer_bytes_total", "Bytes of files and listings that were transferred, by direction.", "direction")
-	m.bound = many("transfers_bound_total", "Transfers by what their data connection proved: session, account or none.", "bound")
-	m.handshakes = many("tls_handshakes_total", "TLS handshakes of control connections by version.", "version", "resumed")
-	m.failures = many("tls_handshake_failures_total", "TLS handshakes that failed, by kind of connection.", "connection")
-	m.refused = many("replies_refused_total", "Replies from 400 up by command and code.", "verb", "code")
+	m.connections = one("connections_total")
+	m.turnedAway = one("turned_away_total")
+	m.kicked = one("kicked_total")
+	m.troubles = one("troubles_total")
+	m.dataRefused = one("data_connections_refused_total")
+	m.logins = many("logins_total", "outcome")
+	m.transfers = many("transfers_total", "direction", "verdict")
+	m.bytes = many("transfer_bytes_total", "direction")
+	m.bound = many("transfers_bound_total", "bound")
+	m.handshakes = many("tls_handshakes_total", "version", "resumed")
+	m.failures = many("tls_handshake_failures_total", "connection")
+	m.refused = many("replies_refused_total", "verb", "code")
 	m.seconds = prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Name: "ftps_transfer_seconds", Help: "How long whole transfers took, by direction.",
+		Name: "ftps_transfer_seconds", Help: d.metricHelp("transfer_seconds"),
 		Buckets: []float64{.01, .03, .1, .3, 1, 3, 10, 30, 100, 300, 1000, 3000},
 	}, []string{"direction"})
 	m.registry.MustRegister(m.seconds)
@@ -89,12 +89,12 @@ func newMetrics(l net.Listener) *metrics {
 	for _, outcome := range []string{"accepted", "refused", "slowed", "full"} {
 		m.logins.WithLabelValues(outcome)
 	}
-	for d := event.Download; d <= event.Listing; d++ {
+	for to := event.Download; to <= event.Listing; to++ {
 		for _, verdict := range []string{whole, failed} {
-			m.transfers.WithLabelValues(d.String(), verdict)
+			m.transfers.WithLabelValues(to.String(), verdict)
 		}
-		m.bytes.WithLabelValues(d.String())
-		m.seconds.WithLabelValues(d.String())
+		m.bytes.WithLabelValues(to.String())
+		m.seconds.WithLabelValues(to.String())
 	}
 	for _, bound := range []string{"session", "account", "none"} {
 		m.bound.WithLabelValues(bound)
@@ -109,13 +109,15 @@ const (
 	failed = "failed"
 )
 
+func (d *Daemon) metricHelp(name string) string { return d.text("console.metric." + name) }
+
 // watch adds what is read from the daemon when somebody asks.
 func (m *metrics) watch(d *Daemon) {
-	gauge := func(name, help string, read func() float64) {
-		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "ftps_" + name, Help: help}, read))
+	gauge := func(name string, read func() float64) {
+		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "ftps_" + name, Help: d.metricHelp(name)}, read))
 	}
-	gauge("sessions", "Sessions now.", func() float64 { return float64(len(d.server.Sessions())) })
-	gauge("sessions_logged_in", "Sessions now that have logged in.", func() float64 {
+	gauge("sessions", func() float64 { return float64(len(d.server.Sessions())) })
+	gauge("sessions_logged_in", func() float64 {
 		n := 0
 		for _, s := range d.server.Sessions() {
 			if s.User != "" {
@@ -124,20 +126,20 @@ func (m *metrics) watch(d *Daemon) {
 		}
 		return float64(n)
 	})
-	gauge("bans", "Addresses that are refused now.", func() float64 { return float64(len(d.Bans())) })
-	gauge("accounts", "Accounts in use.", func() float64 { return float64(d.Accounts()) })
-	gauge("accounts_stale", "1 while the accounts in use are older than their file, else 0.", func() float64 {
+	gauge("bans", func() float64 { return float64(len(d.Bans())) })
+	gauge("accounts", func() float64 { return float64(d.Accounts()) })
+	gauge("accounts_stale", func() float64 {
 		return truth(d.usersFault.Load() != nil)
 	})
-	gauge("draining", "1 while nobody new is admitted, else 0.", func() float64 { return truth(d.draining.Load()) })
-	gauge("certificate_expires_timestamp_seconds", "When the first certificate to expire does, in Unix time.", func() float64 {
+	gauge("draining", func() float64 { return truth(d.draining.Load()) })
+	gauge("certificate_expires_timestamp_seconds", func() float64 {
 		return float64(d.keeper.Expires().Unix())
 	})
-	gauge("start_timestamp_seconds", "When the server started, in Unix time.", func() float64 {
+	gauge("start_timestamp_seconds", func() float64 {
 		return float64(d.counters.since.UnixMilli()) / 1000
 	})
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-		Name: "ftps_build_info", Help: "1, with the version of the program.",
+		Name: "ftps_build_info", Help: d.metricHelp("build_info"),
 		ConstLabels: prometheus.Labels{"version": d.cfg.Version},
 	}, func() float64 { return 1 }))
 
@@ -164,7 +166,7 @@ func (d *Daemon) health(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		fmt.Fprintln(w, "draining")
 	case d.usersFault.Load() != nil:
-		fmt.Fprintln(w, "ok, but the accounts in use are older than their file, which is faulty")
+		fmt.Fprintln(w, d.text("console.health.stale"))
 	default:
 		fmt.Fprintln(w, "ok")
 	}
