@@ -128,7 +128,7 @@ func rfcs() []document {
 			{"5", "an offset in stream mode", "REST", "yes", "ftpserver/parameter.go ftpserver/retrieve.go ftpserver/store.go", "ftpserver.TestRestAndAppendGoOn ftpserver.TestBadLinesGetTheirReply", ""},
 			{"6", "TVFS", "", "yes", "vfs/name.go", "ftpserver.TestPathsAreThoseOfTVFS", ""},
 			{"7", "listings for programs", "MLSD MLST", "yes", "ftpserver/list.go ftp/facts.go", "ftpserver.TestTheFactsOfAnEntry ftpserver.TestListingsShowWhatIsThere ftp.TestFactsLinesAreWritten", ""},
-			{"7.5", "the facts", "", "partly", "ftp/facts.go", "ftpserver.TestTheFactsOfAnEntry", "no cdir and pdir, no lang, media-type or charset; create is announced and left out where the store does not know it"},
+			{"7.5", "the facts", "", "partly", "ftp/facts.go", "ftpserver.TestTheFactsOfAnEntry", "no cdir and pdir, no lang, media-type, charset or create"},
 			{"7.8", "MLST in FEAT", "", "yes", "ftpserver/talk.go", "ftpserver.TestFeatIsWrittenAsRFC2389Says", ""},
 			{"7.9", "OPTS MLST", "OPTS", "yes", "ftpserver/talk.go", "ftpserver.TestTheFactsOfAnEntry ftp.TestFactsAreChosen", ""},
 		}},

@@ -267,11 +267,15 @@ func (f Facts) String() string {
 	return b.String()
 }
 
-// Feature returns what stands behind MLST in a FEAT reply: every name, those
-// that are chosen with an asterisk (RFC 3659 §7.8).
-func (f Facts) Feature() string {
+// Feature returns what stands behind MLST in a FEAT reply: the name of every
+// fact that is known to the server, those that are chosen with an asterisk
+// (RFC 3659 §7.8).
+func (f Facts) Feature(known Facts) string {
 	var b strings.Builder
 	for i := range factTable {
+		if known&factTable[i].fact == 0 {
+			continue
+		}
 		b.WriteString(factTable[i].name)
 		if f&factTable[i].fact != 0 {
 			b.WriteByte('*')

@@ -121,7 +121,7 @@ func TestFactsAreChosen(t *testing.T) {
 		t.Error(got)
 	}
 	const feature = "type*;size*;modify;create;perm;unique;UNIX.mode;UNIX.owner;UNIX.group;"
-	if got := (FactType | FactSize).Feature(); got != feature {
+	if got := (FactType | FactSize).Feature(AllFacts); got != feature {
 		t.Error(got)
 	}
 	if all, err := ParseFactNames(AllFacts.String()); all != AllFacts || err != nil {

@@ -148,6 +148,9 @@ func mlst(s *session, ctx context.Context, a arg) (reply, error) {
 	return plain(250, "Listing "+a.path.String(), string(line), "End"), nil
 }
 
+// knownFacts are the facts of an entry; when it was created, no tree says.
+const knownFacts = ftp.AllFacts &^ ftp.FactCreate
+
 // entry is an entry of the tree as the wire format knows it.
 func entry(info vfs.Info, perm vfs.Perm) ftp.Entry {
 	return ftp.Entry{

@@ -85,6 +85,10 @@ func (r *refusal) Error() string {
 
 func (r *refusal) Unwrap() error { return r.cause }
 
+// ReplyKey is the row of the reply that was sent: the log tells by it which
+// setting refused.
+func (r *refusal) ReplyKey() string { return r.reply.key }
+
 // refuse is an error that becomes the reply of that row.
 func refuse(key string, args ...any) error { return &refusal{reply: say(key, args...)} }
 

@@ -156,7 +156,7 @@ func newSession(srv *Server, conn net.Conn, info event.Session) *session {
 
 // RFC 959 §5.1: TYPE ASCII and MODE stream are the defaults.
 func (s *session) freshParameters() parameters {
-	return parameters{ascii: true, mode: &modes[0], facts: ftp.AllFacts, idle: s.cfg.IdleTimeout}
+	return parameters{ascii: true, mode: &modes[0], facts: knownFacts, idle: s.cfg.IdleTimeout}
 }
 
 func freshOneShots() oneShots { return oneShots{allo: -1, rang: ftp.WholeFile} }

@@ -372,3 +372,17 @@ func TestAHundredClientsAtOnceLoseNothing(t *testing.T) {
 		t.Errorf("%d files, want %d", n, clients*files)
 	}
 }
+
+func TestNoFactIsAnnouncedThatIsNeverTold(t *testing.T) {
+	s := ftptest.Start(t, ftptest.Options{})
+	c := s.Login(t, "diego", "secreto")
+	c.Upload([]byte("x"), "STOR f")
+	_, announced, _ := strings.Cut(c.Cmd(211, "FEAT"), " MLST ")
+	announced, _, _ = strings.Cut(announced, "\n")
+	told := strings.ToLower(c.Cmd(250, "MLST f"))
+	for name := range strings.SplitSeq(strings.TrimSuffix(announced, ";"), ";") {
+		if !strings.Contains(told, strings.ToLower(strings.TrimSuffix(name, "*"))+"=") {
+			t.Errorf("FEAT announces %s; MLST says %s", name, told)
+		}
+	}
+}
