@@ -14,6 +14,7 @@ import (
 	"ftps/pkg/event"
 	"ftps/pkg/ftptest"
 	"ftps/pkg/vfs"
+	"ftps/pkg/vfs/jail"
 	"ftps/pkg/vfs/memfs"
 )
 
@@ -374,7 +375,12 @@ func TestAHundredClientsAtOnceLoseNothing(t *testing.T) {
 }
 
 func TestNoFactIsAnnouncedThatIsNeverTold(t *testing.T) {
-	s := ftptest.Start(t, ftptest.Options{})
+	tree, err := jail.Open(t.TempDir(), jail.Options{Account: "diego"}) // a tree that knows owners
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tree.Close()
+	s := ftptest.Start(t, ftptest.Options{Accounts: []ftptest.Account{{Name: "diego", Password: "secreto", FS: tree}}})
 	c := s.Login(t, "diego", "secreto")
 	c.Upload([]byte("x"), "STOR f")
 	_, announced, _ := strings.Cut(c.Cmd(211, "FEAT"), " MLST ")
