@@ -20,7 +20,7 @@ func feat(s *session, _ context.Context, _ arg) (reply, error) {
 		}
 	}
 	lines = append(lines,
-		" MLST "+s.params.facts.Feature(knownFacts),                                            // RFC 3659 §7.8: a star behind each fact that is on
+		" MLST "+s.params.facts.Feature(knownFacts),                                  // RFC 3659 §7.8: a star behind each fact that is on
 		" HASH "+ftp.FormatChoices(algorithmNames(), algorithms[s.params.hash].name), // the word comes first
 		" LANG "+languages(s.control.lang),                                           // RFC 2640 §4.3: a star behind the one in use
 		"End")
