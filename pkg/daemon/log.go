@@ -105,7 +105,10 @@ func (d *Daemon) record(e event.Event) {
 			"direction", e.Direction.String(), "verb", e.Verb, "name", e.Name)
 	case event.TransferDone:
 		level := slog.LevelInfo
-		if e.Code >= 400 {
+		switch {
+		case e.Code == 451: // nobody meant it to happen
+			level = slog.LevelError
+		case e.Code >= 400:
 			level = slog.LevelWarn
 		}
 		d.line(level, "transfer", e.Session, e.Cause,
@@ -138,6 +141,9 @@ func (d *Daemon) line(level slog.Level, message string, s event.Session, cause e
 	attrs = append(head, attrs...)
 	if cause != nil {
 		attrs = append(attrs, "cause", d.cause(cause))
+		if name := settingOf(cause); name != "" {
+			attrs = append(attrs, "setting", name)
+		}
 	}
 	d.log.Log(context.Background(), level, message, attrs...)
 }
