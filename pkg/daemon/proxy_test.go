@@ -309,6 +309,32 @@ func TestAClientThatReachedTheProxyByIPv6IsToldToUseEPSV(t *testing.T) {
 	}
 }
 
+// The two tests that follow are negative controls: what happens without the
+// defence.
+func TestAServerThatTrustsEveryNeighbourBelievesAForgedHeader(t *testing.T) {
+	u := account("diego")
+	u.AllowFrom = []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}
+	h := newHost(t, u)
+	h.cfg.ProxyFrom = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	d, _ := h.start()
+	c := ftptest.ConnectThrough(t, "127.0.0.3", says(header(client, front)), d.Control(),
+		&tls.Config{InsecureSkipVerify: true, ServerName: "localhost"})
+	c.Expect(220)
+	c.Cmd(234, "AUTH TLS")
+	c.StartTLS()
+	c.Login("diego", "secreto") // from an address of its own choice
+}
+
+func TestAHeaderThatMayTakeForEverIsWaitedFor(t *testing.T) {
+	_, addr, refused := proxyPort(t, time.Hour)
+	slow := open(t, addr, header(client, front)[:3])
+	slow.SetReadDeadline(time.Now().Add(time.Second))
+	var late net.Error
+	if _, err := slow.Read(make([]byte, 1)); !errors.As(err, &late) || !late.Timeout() || len(refused) > 0 {
+		t.Errorf("closed by itself: %v: this shows nothing", err)
+	}
+}
+
 // proxyPort is a port behind a proxy, without a server.
 func proxyPort(t *testing.T, patience time.Duration) (b *behindProxy, addr string, refused chan error) {
 	t.Helper()

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +15,7 @@ import (
 
 // names is a name server that a test moves.
 type names struct {
+	mu    sync.Mutex
 	asked int
 	addrs []netip.Addr
 	err   error
@@ -21,15 +23,31 @@ type names struct {
 }
 
 func (n *names) lookup(ctx context.Context, network, host string) ([]netip.Addr, error) {
+	n.mu.Lock()
 	n.asked++
+	found, err, block := n.addrs, n.err, n.block
+	n.mu.Unlock()
 	if network != "ip4" || host != "ftp.example.org" {
 		return nil, errors.New("asked for something else")
 	}
-	if n.block {
+	if block {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
-	return n.addrs, n.err
+	return found, err
+}
+
+// move changes what the name server says.
+func (n *names) move(change func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	change()
+}
+
+func (n *names) times() int {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.asked
 }
 
 func addrs(words ...string) (list []netip.Addr) {
@@ -65,14 +83,14 @@ func TestThePublicNameIsLookedUpAgainAndAChangeIsLogged(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := &names{addrs: addrs("192.0.2.1")}
 		d, log := followed(t, server)
-		if d.public.now() != addrs("192.0.2.1")[0] || server.asked != 1 {
-			t.Fatalf("at the start: %v, asked %d times", d.public.now(), server.asked)
+		if d.public.now() != addrs("192.0.2.1")[0] || server.times() != 1 {
+			t.Fatalf("at the start: %v, asked %d times", d.public.now(), server.times())
 		}
 		time.Sleep(publicEvery + time.Second)
-		if server.asked != 2 || count(log, "public-ip") != 1 {
-			t.Errorf("unchanged: asked %d times, %d lines", server.asked, count(log, "public-ip"))
+		if server.times() != 2 || count(log, "public-ip") != 1 {
+			t.Errorf("unchanged: asked %d times, %d lines", server.times(), count(log, "public-ip"))
 		}
-		server.addrs = addrs("192.0.2.2")
+		server.move(func() { server.addrs = addrs("192.0.2.2") })
 		time.Sleep(publicEvery)
 		if d.public.now() != addrs("192.0.2.2")[0] || count(log, "public-ip") != 2 {
 			t.Errorf("after the change: %v\n%v", d.public.now(), log.lines())
@@ -87,12 +105,12 @@ func TestTheLastGoodAddressStaysWhileTheNameFailsAndIsAskedForSooner(t *testing.
 	synctest.Test(t, func(t *testing.T) {
 		server := &names{addrs: addrs("192.0.2.1")}
 		d, log := followed(t, server)
-		server.err = &net.DNSError{Err: "no such host", Name: "ftp.example.org", IsNotFound: true}
+		server.move(func() { server.err = &net.DNSError{Err: "no such host", Name: "ftp.example.org", IsNotFound: true} })
 		time.Sleep(publicEvery + 10*publicRetry + time.Second)
-		if d.public.now() != addrs("192.0.2.1")[0] || server.asked != 12 || count(log, "public-ip-kept") != 1 {
-			t.Errorf("%v, asked %d times, %d lines", d.public.now(), server.asked, count(log, "public-ip-kept"))
+		if d.public.now() != addrs("192.0.2.1")[0] || server.times() != 12 || count(log, "public-ip-kept") != 1 {
+			t.Errorf("%v, asked %d times, %d lines", d.public.now(), server.times(), count(log, "public-ip-kept"))
 		}
-		server.err = nil
+		server.move(func() { server.err = nil })
 		time.Sleep(publicRetry)
 		if count(log, "public-ip") != 2 {
 			t.Error("that it is well again is not said")
@@ -111,9 +129,9 @@ func TestANameServerThatDoesNotAnswerHoldsNobodyUp(t *testing.T) {
 		if d.public.now().IsValid() {
 			t.Error("an address from nowhere")
 		}
-		server.block, server.addrs = false, addrs("192.0.2.1")
+		server.move(func() { server.block, server.addrs = false, addrs("192.0.2.1") })
 		time.Sleep(publicRetry + time.Second)
-		server.block = true
+		server.move(func() { server.block = true })
 		time.Sleep(publicEvery) // a look-up is under way
 		before := time.Now()
 		if d.public.now() != addrs("192.0.2.1")[0] || time.Since(before) != 0 {
