@@ -1,6 +1,7 @@
 package hostile
 
 import (
+	"bytes"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -134,18 +135,19 @@ func (c *Session) file(verb, name string) {
 	var data []byte
 	switch {
 	case f != nil && verb == "APPE":
-		data = f.Data
+		data = bytes.Clone(f.Data)
 	case f != nil && rest > 0:
-		data = f.Data[:min(rest, len(f.Data))]
+		data = bytes.Clone(f.Data[:min(rest, len(f.Data))])
 	}
 	c.transfer(func(tc *tls.Conn) error {
 		// What came is kept even from a broken upload: the file grows in
-		// sight, as on most servers.
+		// sight, as on most servers. Who reads it meanwhile holds a shorter
+		// slice, which nothing that is appended touches.
 		buf := make([]byte, 32<<10)
 		for {
 			tc.SetReadDeadline(time.Now().Add(patience))
 			n, err := tc.Read(buf)
-			data = append(data[:len(data):len(data)], buf[:n]...)
+			data = append(data, buf[:n]...)
 			s.mu.Lock()
 			s.files[name] = &File{Data: data, Time: time.Now().UTC().Truncate(time.Second)}
 			s.mu.Unlock()
