@@ -95,7 +95,7 @@ func Settings() []Setting {
 			parse: count(func(s *Server) *int { return &s.MaxConnections })},
 		{Name: "max-connections-per-address", Default: "200", Live: true, Group: limits, Help: "config.help.max_per_address",
 			parse: count(func(s *Server) *int { return &s.MaxPerAddress })},
-		{Name: "max-before-login", Default: "1000", Group: limits, Help: "config.help.max_before_login",
+		{Name: "max-before-login", Default: "1000", Live: true, Group: limits, Help: "config.help.max_before_login",
 			parse: count(func(s *Server) *int { return &s.MaxBeforeLogin })},
 		{Name: "handshake-timeout", Default: "10s", Live: true, Group: limits, Help: "config.help.handshake_timeout",
 			parse: duration(func(s *Server) *time.Duration { return &s.HandshakeTimeout })},

@@ -55,6 +55,7 @@ func (d *Daemon) change(next Config) {
 	live.Lang, live.Banner, live.LogLevel = next.Lang, next.Banner, next.LogLevel
 	live.Umask, live.NoSync, live.Reuse = next.Umask, next.NoSync, next.Reuse
 	live.MaxConnections, live.MaxPerAddress = next.MaxConnections, next.MaxPerAddress
+	live.MaxBeforeLogin = next.MaxBeforeLogin
 	live.HandshakeTimeout, live.LoginTimeout = next.HandshakeTimeout, next.LoginTimeout
 	live.IdleTimeout, live.StallTimeout = next.IdleTimeout, next.StallTimeout
 	if live.LogLevel != before.LogLevel { // else the one that log-level set stays
@@ -64,7 +65,7 @@ func (d *Daemon) change(next Config) {
 	d.backend.live.Store(&live)
 	d.conns.Limit(cmp.Or(live.MaxConnections, maxConnections), cmp.Or(live.MaxPerAddress, maxPerAddress))
 	d.server.Change(func(c *ftpserver.Config) {
-		c.Lang, c.Banner = live.Lang, live.Banner
+		c.Lang, c.Banner, c.MaxBeforeLogin = live.Lang, live.Banner, live.MaxBeforeLogin
 		c.HandshakeTimeout, c.LoginTimeout = live.HandshakeTimeout, live.LoginTimeout
 		c.IdleTimeout, c.StallTimeout = live.IdleTimeout, live.StallTimeout
 	})

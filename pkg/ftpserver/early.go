@@ -35,6 +35,13 @@ func (e *early) add(s *session) (out *session) {
 	return out
 }
 
+// limit changes how many there may be. It holds for who comes next.
+func (e *early) limit(most int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.most = most
+}
+
 // step notes that a connection has taken a step of the login.
 func (e *early) step(s *session) {
 	e.mu.Lock()

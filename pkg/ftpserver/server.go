@@ -127,14 +127,15 @@ func (s *Server) current() *Config {
 	return &s.cfg
 }
 
-// Change gives new sessions another language, banner and other timeouts;
-// those that are there keep what they began with. Other fields do not change
-// while the server runs.
+// Change gives new sessions another language, banner, other timeouts and
+// another bound on those before their login; sessions that are there keep what
+// they began with. Other fields do not change while the server runs.
 func (s *Server) Change(change func(*Config)) {
 	cfg := s.cfg
 	change(&cfg)
 	cfg.defaults()
 	s.fresh.Store(&cfg)
+	s.early.limit(cfg.MaxBeforeLogin)
 }
 
 // acceptPause is how long an Accept that failed for lack of descriptors, or

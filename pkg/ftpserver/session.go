@@ -330,7 +330,7 @@ func (s *session) close(cancel context.CancelCauseFunc) {
 	}
 	s.control.lines.wait()
 	if s.evicted.Load() {
-		s.cause = fault.Wrap(errCrowded, "config.ended.crowded", s.srv.cfg.MaxBeforeLogin)
+		s.cause = fault.Wrap(errCrowded, "config.ended.crowded", s.srv.current().MaxBeforeLogin)
 	}
 	s.emit(event.Disconnected{Session: who, Duration: time.Since(s.started), Cause: s.cause})
 }

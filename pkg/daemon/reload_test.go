@@ -1,0 +1,118 @@
+package daemon
+
+import (
+	"errors"
+	"log/slog"
+	"net/netip"
+	"os"
+	"testing"
+	"time"
+
+	"ftps/pkg/catalog"
+	"ftps/pkg/dataport"
+)
+
+func TestAReloadGivesNewSessionsTheNewSettings(t *testing.T) {
+	h := newHost(t, account("diego"))
+	h.cfg.Level = new(slog.LevelVar)
+	next := h.cfg
+	h.cfg.Reread = func() (Config, []string, error) { return next, []string{"host"}, nil }
+	d, _ := h.start()
+	old := h.login(d, "diego")
+
+	next.Banner, next.Lang, next.LogLevel = "after", catalog.Spanish, slog.LevelDebug
+	next.Umask, next.NoSync, next.Reuse = 0o077, true, dataport.Prefer
+	next.MaxConnections, next.MaxPerAddress, next.MaxBeforeLogin = 7, 2, 5
+	next.HandshakeTimeout, next.LoginTimeout = 11*time.Second, 50*time.Second
+	next.IdleTimeout, next.StallTimeout = 77*time.Second, 66*time.Second
+	if fixed, err := d.Reload(); err != nil || len(fixed) != 1 || fixed[0] != "host" {
+		t.Fatalf("%v, %v", fixed, err)
+	}
+	if d.Level() != slog.LevelDebug {
+		t.Errorf("the log's level is %v", d.Level())
+	}
+	c := h.dial(d)
+	if greeting := c.Expect(220); greeting != "after" {
+		t.Errorf("the greeting is %q", greeting)
+	}
+	h.dial(d).Expect(421) // the third of this address
+	c.Cmd(234, "AUTH TLS")
+	c.StartTLS()
+	c.Login("diego", "secreto")
+	if said := c.Cmd(501, "SITE IDLE 78"); said != catalog.Text(catalog.Spanish, "reply.idle.range", int64(77)) {
+		t.Errorf("%q", said)
+	}
+	old.Cmd(200, "SITE IDLE 78") // who was there keeps what was
+	if code := c.Upload([]byte("x"), "STOR private"); code != 226 {
+		t.Fatalf("STOR: %d", code)
+	}
+	if info, err := os.Stat(h.at("srv/diego/private")); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info, err)
+	}
+	live := d.live.Load()
+	if !live.NoSync || live.Reuse != dataport.Prefer || live.MaxConnections != 7 || live.MaxBeforeLogin != 5 ||
+		live.HandshakeTimeout != next.HandshakeTimeout || live.LoginTimeout != next.LoginTimeout || live.StallTimeout != next.StallTimeout {
+		t.Errorf("%+v", live)
+	}
+
+	// The level that was set by hand stays while the setting does.
+	d.SetLevel(slog.LevelWarn)
+	if _, err := d.Reload(); err != nil || d.Level() != slog.LevelWarn {
+		t.Errorf("level %v, %v", d.Level(), err)
+	}
+}
+
+func TestAReloadWithAMistakeInSettingsOrAccountsChangesNothing(t *testing.T) {
+	h := newHost(t, account("diego"))
+	next, wrong := h.cfg, error(nil)
+	h.cfg.Reread = func() (Config, []string, error) { return next, nil, wrong }
+	d, _ := h.start()
+	next.Banner = "never"
+
+	wrong = errors.New("key banner")
+	if _, err := d.Reload(); err != wrong {
+		t.Errorf("%v", err)
+	}
+	wrong = nil
+	users, err := os.ReadFile(h.cfg.Users)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(h.cfg.Users, []byte("users: 3\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Reload(); err == nil {
+		t.Error("a faulty list was taken")
+	}
+	if greeting := h.dial(d).Expect(220); greeting == "never" {
+		t.Error("the settings changed although the accounts could not")
+	}
+	if err := os.WriteFile(h.cfg.Users, users, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if greeting := h.dial(d).Expect(220); greeting != "never" {
+		t.Errorf("after it was mended: %q", greeting)
+	}
+}
+
+func TestABanCoversTheNetworkOfAnIPv6Address(t *testing.T) {
+	var b bans
+	b.add(netip.MustParseAddr("2001:db8::7"), 0)
+	b.add(netip.MustParseAddr("192.0.2.1"), time.Nanosecond)
+	for addr, want := range map[string]bool{
+		"2001:db8::7": true, "2001:db8::ffff:1": true, "2001:db8:0:1::7": false, "192.0.2.2": false, "192.0.2.1": false,
+	} {
+		if b.has(netip.MustParseAddr(addr)) != want {
+			t.Errorf("%s: banned is %v", addr, !want)
+		}
+	}
+	if all := b.all(); len(all) != 1 || all[0].String() != "2001:db8::/64" {
+		t.Errorf("%v", all)
+	}
+	if !b.remove(netip.MustParseAddr("2001:db8::1")) || b.has(netip.MustParseAddr("2001:db8::7")) {
+		t.Error("a neighbour's address did not lift the ban")
+	}
+}
