@@ -190,6 +190,7 @@ func TestADataConnectionWithAHeaderOfItsOwnIsNotBelieved(t *testing.T) {
 	c.Send("LIST")
 	c.Expect(150)
 	io.Copy(io.Discard, conn)
+	conn.Close()
 	c.Expect(226)
 }
 
@@ -328,7 +329,7 @@ func TestAServerThatTrustsEveryNeighbourBelievesAForgedHeader(t *testing.T) {
 func TestAHeaderThatMayTakeForEverIsWaitedFor(t *testing.T) {
 	_, addr, refused := proxyPort(t, time.Hour)
 	slow := open(t, addr, header(client, front)[:3])
-	slow.SetReadDeadline(time.Now().Add(time.Second))
+	slow.SetReadDeadline(time.Now().Add(400 * time.Millisecond))
 	var late net.Error
 	if _, err := slow.Read(make([]byte, 1)); !errors.As(err, &late) || !late.Timeout() || len(refused) > 0 {
 		t.Errorf("closed by itself: %v: this shows nothing", err)
