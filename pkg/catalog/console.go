@@ -84,6 +84,7 @@ var consoleRows = []Row{
 	{Key: "console.event.kickedfor", EN: "Kicked client %d (%s): %s", ES: "Expulsado el cliente %d (%s): %s"},
 	{Key: "console.event.gone", EN: "Disconnected: client %d (%s)", ES: "Se desconectó el cliente %d (%s)"},
 
+	{Key: "console.metric.goroutines", EN: "Goroutines of the server.", ES: "Gorrutinas del servidor."},
 	{Key: "console.metric.connections_total", EN: "Control connections that were accepted.", ES: "Conexiones de control aceptadas."},
 	{Key: "console.metric.turned_away_total", EN: "Control connections that were closed without a word.", ES: "Conexiones de control cerradas sin una palabra."},
 	{Key: "console.metric.kicked_total", EN: "Sessions that were ended by the administrator or by a change of their account.", ES: "Sesiones terminadas por el administrador o por un cambio de su cuenta."},

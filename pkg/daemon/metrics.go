@@ -9,6 +9,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"runtime"
 	"strconv"
 	"time"
 
@@ -116,6 +117,7 @@ func (m *metrics) watch(d *Daemon) {
 	gauge := func(name string, read func() float64) {
 		m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "ftps_" + name, Help: d.metricHelp(name)}, read))
 	}
+	gauge("goroutines", func() float64 { return float64(runtime.NumGoroutine()) })
 	gauge("sessions", func() float64 { return float64(len(d.server.Sessions())) })
 	gauge("sessions_logged_in", func() float64 {
 		n := 0
