@@ -130,6 +130,7 @@ func runTranscripts(t *testing.T, kinds ...string) {
 	os.WriteFile(filepath.Join(dir, "docs", "a.txt"), []byte("hello\n"), 0o644)
 	port, first := fmt.Sprint(freePorts(t, 1)[0]), freeRange(t, 4)
 	env := append(cleanEnv(dir), "PATH="+bin+":"+os.Getenv("PATH"), "FTPS_COST=4",
+		"FTPS_ADMIN_SOCKET="+filepath.Join(bin, "s"), // others serve on this machine too
 		"FTPS_CONTROL_PORT="+port, "FTPS_PORT="+port, fmt.Sprintf("FTPS_DATA_PORT=%d-%d", first, first+3))
 	if os.Getuid() == 0 {
 		env = append(env, "FTPS_RUN_AS=root")

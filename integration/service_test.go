@@ -1,0 +1,59 @@
+package integration
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const unit = "../scripts/ftps.service"
+
+func TestTheServiceUnitIsValidAndExposesLittle(t *testing.T) {
+	if _, err := exec.LookPath("systemd-analyze"); err != nil {
+		t.Skip("no systemd-analyze here")
+	}
+	raw, err := os.ReadFile(unit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The program is not installed here, nor is there the user.
+	text := strings.ReplaceAll(string(raw), "/usr/local/bin/ftps", ftps)
+	text = strings.NewReplacer("User=ftps\n", "User=daemon\n", "Group=ftps\n", "Group=daemon\n").Replace(text)
+	path := filepath.Join(t.TempDir(), "ftps.service")
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("systemd-analyze", "verify", "--man=no", path).CombinedOutput(); err != nil || strings.Contains(string(out), path) {
+		t.Errorf("verify: %v\n%s", err, out)
+	}
+	out, err := exec.Command("systemd-analyze", "security", "--offline=true", "--no-pager", path).CombinedOutput()
+	m := regexp.MustCompile(`Overall exposure level for \S+: (\d+\.\d+)`).FindStringSubmatch(string(out))
+	if m == nil {
+		t.Fatalf("security: %v\n%s", err, out)
+	}
+	if exposure, _ := strconv.ParseFloat(m[1], 64); exposure >= 2 {
+		t.Errorf("exposure %v\n%s", exposure, out)
+	}
+}
+
+func TestTheServiceUnitStartsTheServerWithFlagsThatItHas(t *testing.T) {
+	raw, err := os.ReadFile(unit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile(`(?m)^ExecStart=/usr/local/bin/ftps server (.*)$`).FindStringSubmatch(string(raw))
+	if m == nil {
+		t.Fatal("no ExecStart")
+	}
+	args := append([]string{"server", "--check", "-C", "0", "-D", "0"}, strings.Fields(m[1])...)
+	if os.Getuid() == 0 {
+		args = append(args, "--run-as", "root")
+	}
+	if out, errs, code := run(t, t.TempDir(), "", args...); code != 0 {
+		t.Errorf("%s%s", out, errs)
+	}
+}
