@@ -157,6 +157,39 @@ func TestALateConnectionDoesNotTakeASistersPromise(t *testing.T) {
 	})
 }
 
+// rclone connects, asks for a folder that is not there, and is refused before
+// its connection was accepted. That one comes to a port where nobody waits
+// any more, and it is the one that the quarantine is about: with the
+// quarantine left behind, each sister's ticket was refused for 30 s, and each
+// refusal began another one.
+func TestAConnectionAcceptedJustAfterItsPromiseEndedLeavesNoQuarantine(t *testing.T) {
+	inBubble(t, 1, nil, func(t *testing.T, r *rig) {
+		first := r.client(alice, "ana", Require, nil)
+		second := r.client(alice, "ana", Require, nil)
+		pr := first.pasv()
+		pr.Cancel()
+		late := r.open(alice, pr.Port())
+		synctest.Wait()
+		late.Close()
+
+		own := second.pasv()
+		got := take(own, event.Download)
+		tc, err := handshake(r.open(alice, own.Port()), first.tls)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer tc.Close()
+		res := <-got
+		if res.err != nil {
+			t.Fatalf("a sister's ticket right after that: %v", res.err)
+		}
+		if res.conn.Bound() != Account {
+			t.Errorf("bound by %q", res.conn.Bound())
+		}
+		res.conn.Abort()
+	})
+}
+
 func TestAConnectionNeverTakesAPromiseYoungerThanItself(t *testing.T) {
 	attack := func(t *testing.T, off bool) (swapped bool) {
 		inBubble(t, 1, nil, func(t *testing.T, r *rig) {

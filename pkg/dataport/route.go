@@ -162,6 +162,9 @@ func (p *Ports) enter(c *candidate) error {
 	case p.closed:
 		return fault.Wrap(ErrEnded, "data.ended")
 	case sp == nil || len(sp.waiting) == 0:
+		// It may be the one that a quarantine is about: a client's connection
+		// is often accepted just after its command was refused.
+		p.stray(c)
 		return fault.New("data.refused.unexpected")
 	case p.candidates >= p.cfg.Connections:
 		return fault.New("data.refused.full")
