@@ -68,7 +68,9 @@ func HostKey(host string, port int) (string, error) {
 	} else if strings.Contains(name, ":") {
 		return "", fault.Wrap(ErrBadName, "pki.known.name", shorten(host))
 	}
-	if name == "" || len(name) > 255 || port < 1 || port > 65535 ||
+	// A name with an empty label at its end is written as one that reads as
+	// another.
+	if name == "" || strings.HasSuffix(name, ".") || len(name) > 255 || port < 1 || port > 65535 ||
 		strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r == 0x7f || strings.ContainsRune("[]#,\uFFFD\u0085\u00a0", r) }) ||
 		printable(name) != name {
 		return "", fault.Wrap(ErrBadName, "pki.known.name", shorten(host))

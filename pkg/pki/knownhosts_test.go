@@ -185,10 +185,20 @@ func TestOnlyOneFirstKeyWins(t *testing.T) {
 	}
 }
 
+func TestAHostOfEmptyLabelsIsNoHost(t *testing.T) {
+	for _, host := range []string{"..", ".", "a..", "[a.]", ""} {
+		if key, err := HostKey(host, 5000); err == nil {
+			t.Errorf("%q is kept as %q", host, key)
+		}
+	}
+}
+
 func FuzzKnownHosts(f *testing.F) {
 	f.Add("a.example "+pinNumber(1).String()+"\n", "a.example", uint16(5000))
 	f.Add("[::1]:21 ca\n# x\n[", "::1", uint16(21))
 	f.Add("]: ca\n[]: x\n\ufeff", "[x]", uint16(1))
+	f.Add("0", "..", uint16(5000))
+	f.Add("0", "[x.]", uint16(5000))
 	f.Fuzz(func(t *testing.T, text, host string, port uint16) {
 		key, err := HostKey(host, int(port))
 		if err != nil {
