@@ -194,7 +194,7 @@ func TestStockClientsUseEveryFeatureAnnounced(t *testing.T) {
 
 	t.Run("block mode and pipelining by the scripted client", func(t *testing.T) {
 		// No stock client speaks either.
-		note(t, "the tests' own scripted client", "", "MODE B, three files up and down over one data connection, commands in one piece")
+		note(t, "the tests' scripted client", ownVersion, "MODE B, three files up and down over one data connection, commands in one piece")
 		c := s.dial(t, strictUser, peerPassword)
 		c.Cmd(200, "MODE B")
 		conn := c.Secure(c.OpenData(c.Passive()))
@@ -223,6 +223,7 @@ func TestStockClientsUseEveryFeatureAnnounced(t *testing.T) {
 	})
 
 	t.Run("nothing else is announced", func(t *testing.T) {
+		note(t, "the tests' scripted client", ownVersion, "FEAT announces nothing that was not used above")
 		c := s.dial(t, strictUser, peerPassword)
 		for _, line := range strings.Split(c.Cmd(211, "FEAT"), "\n") {
 			words := strings.Fields(line)
@@ -292,7 +293,7 @@ func TestStockClientsOverImplicitTLS(t *testing.T) {
 		same(t, to)
 	})
 	t.Run("ftps client", func(t *testing.T) {
-		note(t, "ftps client ftps://", "this one", "implicit TLS, up and down")
+		note(t, "ftps client ftps://", ownVersion, "implicit TLS, up and down")
 		to := back(t)
 		for _, command := range [][]string{{"put", local, "i"}, {"get", "i", to}} {
 			args := append([]string{"client", "ftps://127.0.0.1:" + port, "--pin", s.pin, "-u", strictUser, "--password-stdin"}, command...)

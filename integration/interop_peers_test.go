@@ -24,6 +24,9 @@ type peer struct {
 	down    func(name string) bool // which names come down under their own name, if not all do
 }
 
+// ownVersion stands where others have a version.
+const ownVersion = "this tree"
+
 func peers(t *testing.T) []peer {
 	npm := basicFTP(t)
 	curl := firstMatch(`curl (\S+)`, "curl", "-V") + " " + firstMatch(`(OpenSSL|GnuTLS)/\S+`, "curl", "-V")
@@ -34,7 +37,7 @@ func peers(t *testing.T) []peer {
 	perl := firstMatch(`^(\S+)`, "perl", "-MNet::FTP", "-e", "print $Net::FTP::VERSION")
 	php := firstMatch(`PHP (\S+)`, "php", "-v")
 	return []peer{
-		{"ftps client", "this one", strictUser, true, oursPut, oursGet, nil},
+		{"ftps client", ownVersion, strictUser, true, oursPut, oursGet, nil},
 		curlPeer("curl, TLS 1.3", curl, strictUser, "tlsv1.3"),
 		curlPeer("curl, TLS 1.2", curl, lenientUser, "tlsv1.2", "tls-max = 1.2"),
 		curlPeer("curl -Z, TLS 1.3", curl, lenientUser, "tlsv1.3", "parallel", "parallel-max = 8", "no-progress-meter"),

@@ -288,6 +288,9 @@ func noteIn(t *testing.T, rows *[]string, peer, version, did string) {
 		}
 		report.Lock()
 		defer report.Unlock()
+		// At once, where t.Log waits for the parent's end: scripts/interop
+		// shows and counts these lines.
+		fmt.Printf("case: %s %s: %s: %s\n", peer, version, did, strings.Trim(result, "*"))
 		*rows = append(*rows, fmt.Sprintf("| %s | %s | %s | %s | %s |",
 			peer, version, start.UTC().Format("2006-01-02"), did, result))
 		if *tableFile != "" {
