@@ -57,3 +57,31 @@ func TestTheServiceUnitStartsTheServerWithFlagsThatItHas(t *testing.T) {
 		t.Errorf("%s%s", out, errs)
 	}
 }
+
+// fail2ban cuts the date out of a line and holds its pattern against the
+// rest; its <ADDR> is an address.
+func TestTheFail2banFilterFindsTheAddressAndNoOther(t *testing.T) {
+	raw, err := os.ReadFile("../scripts/fail2ban.conf")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile(`(?m)^failregex = (.*)$`).FindStringSubmatch(string(raw))
+	if m == nil {
+		t.Fatal("no failregex")
+	}
+	fail := regexp.MustCompile(strings.Replace(m[1], "<ADDR>", `([0-9a-f.:]+)`, 1))
+	s := startServer(t, nil)
+	hostile := `","remote":"203.0.113.9:1"`
+	if _, _, code := s.client(t, hostile, "wrong", "pwd"); code != 4 {
+		t.Fatalf("a wrong password: exit %d", code)
+	}
+	line := s.out.wait(t, `(?m)^.*"msg":"login-refused".*$`)[0]
+	rest := regexp.MustCompile(`^\{"time":"[^"Z]*Z`).ReplaceAllString(line, "")
+	if m := fail.FindStringSubmatch(rest); m == nil || m[1] != "127.0.0.1" {
+		t.Errorf("%q in %s", m, line)
+	}
+	other := s.out.wait(t, `(?m)^.*"msg":"connected".*$`)[0]
+	if fail.MatchString(regexp.MustCompile(`^\{"time":"[^"Z]*Z`).ReplaceAllString(other, "")) {
+		t.Errorf("found in %s", other)
+	}
+}
