@@ -111,11 +111,10 @@ type worker struct {
 	began                   time.Time
 	*peer
 
-	tree  *branch // of its own folder
-	cwd   []string
-	ascii bool
-	own   map[string][]byte // its files in the shared folder
-	made  *sharedFolders
+	tree *branch // of its own folder
+	cwd  []string
+	own  map[string][]byte // its files in the shared folder
+	made *sharedFolders
 
 	commands, refused int
 	moved             int64

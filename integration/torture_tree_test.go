@@ -163,15 +163,6 @@ func (b *branch) size(path []string) (int, int) {
 	return 0, 550
 }
 
-// count returns how many files and folders there are below b.
-func (b *branch) count() int {
-	n := len(b.kids)
-	for _, kid := range b.kids {
-		n += kid.count()
-	}
-	return n
-}
-
 // differs compares the model with a folder of the disk and returns what is
 // not the same.
 func (b *branch) differs(dir string) (found []string) {

@@ -31,10 +31,10 @@ var settings = []struct {
 	{key: "data.proxy.v1", name: "proxy_from"},
 	{err: vfs.ErrQuota, name: "quota"},
 	{key: "reply.noright", name: "permissions"},
-	{err: users.CauseAddress, name: "allow_from"},
-	{err: users.CauseDisabled, name: "disabled"},
-	{err: users.CauseExpired, name: "expires"},
-	{err: users.CauseNoCert, name: "client_cert"},
+	{err: users.ErrAddress, name: "allow_from"},
+	{err: users.ErrDisabled, name: "disabled"},
+	{err: users.ErrExpired, name: "expires"},
+	{err: users.ErrCertificate, name: "client_cert"},
 }
 
 // settingOf returns the setting behind a refusal, or "".

@@ -78,7 +78,7 @@ func TestEverySettingThatARefusalNamesExists(t *testing.T) {
 			t.Errorf("%v does not lead to %s", s.err, s.name)
 		}
 	}
-	if got := settingOf(users.CausePassword); got != "" {
+	if got := settingOf(users.ErrWrongPassword); got != "" {
 		t.Errorf("a wrong password names %q", got)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net/netip"
 	"runtime"
 	"sync"
@@ -46,7 +45,7 @@ func TestANewQuotaHoldsWhileAnOldSessionIsStillEnding(t *testing.T) {
 			return err
 		}
 		defer up.Abort()
-		_, err = io.WriteString(up, string(make([]byte, size)))
+		_, err = up.Write(make([]byte, size))
 		return err
 	}
 	if err := put(login("first", &old), 1000); err != nil {

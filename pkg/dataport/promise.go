@@ -89,7 +89,7 @@ func (pr *Promise) Take(ctx context.Context, d event.Direction) (*Conn, error) {
 			p.unlock()
 			return conn, nil
 		}
-		verdict, again := pr.verdict(time.Now())
+		again, verdict := pr.verdict(time.Now())
 		if verdict == nil && ctx.Err() != nil {
 			verdict = fault.Wrap(ErrEnded, "data.ended")
 		}
@@ -130,13 +130,13 @@ func (pr *Promise) announce(d event.Direction) {
 
 // verdict says how a Take ends that has no connection yet, or after how long
 // to ask again.
-func (pr *Promise) verdict(now time.Time) (err error, again time.Duration) {
+func (pr *Promise) verdict(now time.Time) (again time.Duration, err error) {
 	if pr.phase == over {
-		return pr.why, 0
+		return 0, pr.why
 	}
 	p := pr.ports
 	if pr.unreached {
-		return fault.Wrap(ErrNoConnection, "data.none"), 0
+		return 0, fault.Wrap(ErrNoConnection, "data.none")
 	}
 	patience := p.cfg.Connect
 	switch {
@@ -148,15 +148,15 @@ func (pr *Promise) verdict(now time.Time) (err error, again time.Duration) {
 	}
 	again = pr.takenAt.Add(patience).Sub(now)
 	if again > 0 {
-		return nil, again
+		return again, nil
 	}
 	switch {
 	case pr.refused != nil:
-		return fault.Wrap(ErrNotProven, "data.unproven"), 0
+		return 0, fault.Wrap(ErrNotProven, "data.unproven")
 	case pr.died != nil:
-		return fault.Wrap(ErrHandshake, "data.handshake", pr.died), 0
+		return 0, fault.Wrap(ErrHandshake, "data.handshake", pr.died)
 	}
-	return fault.Wrap(ErrNoConnection, "data.none"), 0
+	return 0, fault.Wrap(ErrNoConnection, "data.none")
 }
 
 // Cancel ends a promise that was not taken, or whose Take is under way, and

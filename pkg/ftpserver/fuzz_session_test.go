@@ -361,7 +361,7 @@ func (s *speaker) count(lines []string, running int, cause error) {
 		cmd, _ := ftp.ParseCommand([]byte(strings.TrimRight(lines[answered-1], "\r\n")))
 		said = cmd.Verb
 	}
-	want := len(lines)
+	var want int
 	switch end, why := theEnd(lines); {
 	case errors.Is(cause, errTooMany):
 		want = answered

@@ -19,12 +19,12 @@ var ErrRefused = errors.New("users: login refused")
 
 // Causes of a refusal.
 var (
-	CauseUnknown  = errors.New("unknown name")
-	CausePassword = errors.New("wrong password")
-	CauseDisabled = errors.New("account disabled")
-	CauseExpired  = errors.New("account expired")
-	CauseAddress  = errors.New("address not allowed")
-	CauseNoCert   = errors.New("account is bound to a client certificate")
+	ErrUnknownName  = errors.New("unknown name")
+	ErrWrongPassword = errors.New("wrong password")
+	ErrDisabled = errors.New("account disabled")
+	ErrExpired  = errors.New("account expired")
+	ErrAddress  = errors.New("address not allowed")
+	ErrCertificate   = errors.New("account is bound to a client certificate")
 )
 
 // Refusal is a refused login. It says the same whatever the cause was, so
@@ -93,7 +93,7 @@ func (v *Verifier) Verify(ctx context.Context, name, password string, addr netip
 		return u, nil
 	}
 	if cause == nil && !v.matches(list, u, password) {
-		cause = CausePassword
+		cause = ErrWrongPassword
 	} else if cause != nil {
 		v.pay(list.dearest(), password)
 	}
@@ -103,7 +103,7 @@ func (v *Verifier) Verify(ctx context.Context, name, password string, addr netip
 	// A check takes long enough for the account to be closed meanwhile.
 	now, cause := v.List().find(name, addr)
 	if cause == nil && now.Hash != u.Hash {
-		cause = CausePassword
+		cause = ErrWrongPassword
 	}
 	if cause != nil {
 		return nil, &Refusal{cause}
@@ -118,7 +118,7 @@ func (v *Verifier) Verify(ctx context.Context, name, password string, addr netip
 func (v *Verifier) ByCertificate(name, pin string, addr netip.Addr) (*User, error) {
 	u, cause := v.List().open(name, addr)
 	if cause == nil && (u.ClientCert == "" || u.ClientCert != pin) {
-		cause = CauseNoCert
+		cause = ErrCertificate
 	}
 	if cause != nil {
 		return nil, &Refusal{cause}
@@ -131,7 +131,7 @@ func (v *Verifier) ByCertificate(name, pin string, addr netip.Addr) (*User, erro
 func (l *List) find(name string, addr netip.Addr) (*User, error) {
 	u, cause := l.open(name, addr)
 	if cause == nil && u.ClientCert != "" {
-		cause = CauseNoCert
+		cause = ErrCertificate
 	}
 	return u, cause
 }
@@ -142,13 +142,13 @@ func (l *List) open(name string, addr netip.Addr) (*User, error) {
 	u, ok := l.Lookup(name)
 	switch {
 	case !ok:
-		return nil, CauseUnknown
+		return nil, ErrUnknownName
 	case u.Disabled:
-		return nil, CauseDisabled
+		return nil, ErrDisabled
 	case u.Expired(time.Now()):
-		return nil, CauseExpired
+		return nil, ErrExpired
 	case !u.Allows(addr):
-		return nil, CauseAddress
+		return nil, ErrAddress
 	}
 	return u, nil
 }

@@ -84,21 +84,21 @@ func TestEveryRefusalCostsAndSaysTheSame(t *testing.T) {
 		name, password string
 		cause          error
 	}{
-		{"nobody", "right", CauseUnknown},
-		{"", "", CauseUnknown},
-		{"CHEAP", "right", CauseUnknown},
-		{"cheap", "wrong", CausePassword},
-		{"middle", "wrong", CausePassword},
-		{"dear", "wrong", CausePassword},
-		{"dear", "", CausePassword},
-		{"disabled", "right", CauseDisabled},
-		{"disabled", "wrong", CauseDisabled},
-		{"disabled-dear", "right", CauseDisabled},
-		{"expired", "right", CauseExpired},
-		{"elsewhere", "right", CauseAddress},
-		{"cheap", strings.Repeat("x", 73), CausePassword},
-		{"nobody", strings.Repeat("x", 73), CauseUnknown},
-		{"cheap", "right\x00right", CausePassword},
+		{"nobody", "right", ErrUnknownName},
+		{"", "", ErrUnknownName},
+		{"CHEAP", "right", ErrUnknownName},
+		{"cheap", "wrong", ErrWrongPassword},
+		{"middle", "wrong", ErrWrongPassword},
+		{"dear", "wrong", ErrWrongPassword},
+		{"dear", "", ErrWrongPassword},
+		{"disabled", "right", ErrDisabled},
+		{"disabled", "wrong", ErrDisabled},
+		{"disabled-dear", "right", ErrDisabled},
+		{"expired", "right", ErrExpired},
+		{"elsewhere", "right", ErrAddress},
+		{"cheap", strings.Repeat("x", 73), ErrWrongPassword},
+		{"nobody", strings.Repeat("x", 73), ErrUnknownName},
+		{"cheap", "right\x00right", ErrWrongPassword},
 	} {
 		u, err := b.Verify(t.Context(), c.name, c.password, home)
 		if u != nil || !errors.Is(err, ErrRefused) || causeOf(err) != c.cause {
@@ -191,7 +191,7 @@ func TestAGoodPairIsNotCheckedTwice(t *testing.T) {
 		from("192.0.2.1", "right", 1, nil)
 		from("192.0.2.1", "right", 0, nil)
 		from("::ffff:192.0.2.1", "right", 0, nil)
-		from("192.0.2.1", "wrong", 1, CausePassword)
+		from("192.0.2.1", "wrong", 1, ErrWrongPassword)
 		from("192.0.2.1", "right", 0, nil)
 		from("192.0.2.2", "right", 1, nil)
 		from("2001:db8::1", "right", 1, nil)
@@ -218,7 +218,7 @@ func TestAGoodPairOpensNothingElse(t *testing.T) {
 	expired.Expires = time.Now().Add(-time.Second)
 	elsewhere.AllowFrom = []netip.Prefix{netip.MustParsePrefix("2001:db8::/32")}
 	changed.Hash = other
-	for want, u := range map[error]User{CauseDisabled: disabled, CauseExpired: expired, CauseAddress: elsewhere, CausePassword: changed} {
+	for want, u := range map[error]User{ErrDisabled: disabled, ErrExpired: expired, ErrAddress: elsewhere, ErrWrongPassword: changed} {
 		b.Set(NewList(u))
 		b.spent()
 		if _, err := b.Verify(t.Context(), "ana", "right", home); causeOf(err) != want {
@@ -229,7 +229,7 @@ func TestAGoodPairOpensNothingElse(t *testing.T) {
 		}
 	}
 	b.Set(NewList())
-	if _, err := b.Verify(t.Context(), "ana", "right", home); causeOf(err) != CauseUnknown {
+	if _, err := b.Verify(t.Context(), "ana", "right", home); causeOf(err) != ErrUnknownName {
 		t.Errorf("a removed account: %v", causeOf(err))
 	}
 }
@@ -307,7 +307,7 @@ func TestAnAccountClosedDuringItsCheckStaysOut(t *testing.T) {
 		b.Set(NewList(User{Name: "ana", Hash: h, Disabled: true}))
 		return count(hash, password)
 	}
-	if _, err := b.Verify(t.Context(), "ana", "right", home); causeOf(err) != CauseDisabled {
+	if _, err := b.Verify(t.Context(), "ana", "right", home); causeOf(err) != ErrDisabled {
 		t.Errorf("%v", causeOf(err))
 	}
 }
