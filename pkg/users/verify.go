@@ -19,11 +19,11 @@ var ErrRefused = errors.New("users: login refused")
 
 // Causes of a refusal.
 var (
-	ErrUnknownName  = errors.New("unknown name")
+	ErrUnknownName   = errors.New("unknown name")
 	ErrWrongPassword = errors.New("wrong password")
-	ErrDisabled = errors.New("account disabled")
-	ErrExpired  = errors.New("account expired")
-	ErrAddress  = errors.New("address not allowed")
+	ErrDisabled      = errors.New("account disabled")
+	ErrExpired       = errors.New("account expired")
+	ErrAddress       = errors.New("address not allowed")
 	ErrCertificate   = errors.New("account is bound to a client certificate")
 )
 
