@@ -260,6 +260,9 @@ func (v *prey) faults() []string {
 	var bad []string
 	for line := range bytes.Lines(log) {
 		text := string(line)
+		if strings.Contains(text, "fewer bytes than announced") {
+			continue // 451 too, and the client's own doing
+		}
 		if strings.Contains(text, "panic") || strings.Contains(text, `"level":"ERROR"`) || strings.Contains(text, "events-lost") {
 			bad = append(bad, strings.TrimSpace(text))
 		}
