@@ -251,7 +251,7 @@ func TestAttackBounce(t *testing.T) {
 		fmt.Sprintf("PORT 127,0,0,2,%d,%d", port>>8, port&255),
 		fmt.Sprintf("EPRT |1|127.0.0.2|%d|", port),
 		fmt.Sprintf("EPRT |2|::ffff:127.0.0.2|%d|", port),
-		"PORT 127,0,0,1,0,22", "EPRT |1|127.0.0.1|1023|", "PORT 0,0,0,0,200,10", "EPRT |2|::1|50000|",
+		"PORT 127,0,0,1,0,22", "EPRT |1|127.0.0.1|1023|", "EPRT |2|::1|50000|",
 	} {
 		c.Cmd(504, "%s", line)
 		c.Cmd(425, "RETR f")

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode/utf8"
 
 	"github.com/chzyer/readline"
 	"golang.org/x/term"
@@ -78,10 +79,7 @@ func (t *Terminal) AskSecret(ctx context.Context, question string) (string, erro
 	if _, err := readline.MakeRaw(fd); err != nil {
 		return "", err
 	}
-	answer, err := t.ask(ctx, question, func() (string, error) {
-		secret, err := term.ReadPassword(fd)
-		return string(secret), err
-	})
+	answer, err := t.ask(ctx, question, t.secretLine)
 	_ = term.Restore(fd, state)
 	_, _ = io.WriteString(t.out, "\n")
 	return answer, err
@@ -128,6 +126,45 @@ func (t *Terminal) cookedLine() (string, error) {
 		}
 		if err != nil {
 			return "", err
+		}
+	}
+}
+
+// secretLine reads one line in raw mode, where the terminal does nothing by
+// itself: it neither shows what is typed nor edits it. The mode is not
+// changed once the question stands: what is typed ahead is kept by the
+// terminal in the mode of that moment, and a line that ended in one mode has
+// no end in the other.
+func (t *Terminal) secretLine() (string, error) {
+	var line []byte
+	one := make([]byte, 1)
+	for {
+		n, err := t.in.Read(one)
+		if err != nil {
+			return "", err
+		}
+		if n == 0 {
+			continue
+		}
+		switch one[0] {
+		case '\r', '\n':
+			return string(line), nil
+		case 0x03: // Ctrl-C: what the terminal would have sent
+			if self, err := os.FindProcess(os.Getpid()); err == nil {
+				_ = self.Signal(os.Interrupt)
+			}
+			return "", io.EOF
+		case 0x04: // Ctrl-D
+			if len(line) == 0 {
+				return "", io.EOF
+			}
+		case 0x15: // Ctrl-U
+			line = line[:0]
+		case 0x08, 0x7f: // backspace
+			_, size := utf8.DecodeLastRune(line)
+			line = line[:len(line)-size]
+		default:
+			line = append(line, one[0])
 		}
 	}
 }

@@ -364,6 +364,30 @@ func TestAQuestionIsAnsweredBeforeAndAfterTheEditorStarts(t *testing.T) {
 	}
 }
 
+// A password that was typed the moment its question showed had no end: its
+// Enter was kept in one mode of the terminal and read in another.
+func TestAPasswordThatIsTypedAtOnceIsRead(t *testing.T) {
+	for range 50 {
+		p := newPerson(t, 80)
+		terminal := NewTerminal(p.slave, p.slave)
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		got := make(chan string, 1)
+		go func() {
+			text, err := terminal.AskSecret(ctx, "PASS: ")
+			if err != nil {
+				text = err.Error()
+			}
+			got <- text
+		}()
+		p.sees("PASS: ")
+		p.types("wrong\x15sexx\x7f\x7fñ\x7fcreto\r")
+		if text := <-got; text != "secreto" {
+			t.Fatalf("read %q", text)
+		}
+		cancel()
+	}
+}
+
 func TestAQuestionEndsWithItsContext(t *testing.T) {
 	p := newPerson(t, 80)
 	terminal := NewTerminal(p.slave, p.slave)
