@@ -222,6 +222,13 @@ var generated = map[string]func() string{
 		}
 		return b.String()
 	},
+	"interop": func() string {
+		raw, err := os.ReadFile("INTEROP.md")
+		if err != nil {
+			return err.Error()
+		}
+		return condense(string(raw))
+	},
 	"settings": func() string {
 		var b strings.Builder
 		b.WriteString("| flag | `ftps.yaml` | default | meaning |\n|---|---|---|---|\n")
@@ -242,6 +249,43 @@ var generated = map[string]func() string{
 		}
 		return b.String()
 	},
+}
+
+// condense makes a row for each program of the tables of INTEROP.md.
+func condense(tables string) string {
+	type row struct {
+		version, date, first string
+		cases, passed        int
+	}
+	rows := make(map[string]*row)
+	var order []string
+	for line := range strings.Lines(tables) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), " | ")
+		if len(cells) != 5 || strings.HasPrefix(line, "|---") || strings.Contains(cells[4], "result") {
+			continue
+		}
+		name := strings.TrimSpace(cells[0])
+		r := rows[name]
+		if r == nil {
+			r = &row{version: cells[1], date: cells[2], first: cells[3]}
+			rows[name] = r
+			order = append(order, name)
+		}
+		r.cases++
+		if strings.HasPrefix(cells[4], "passed") {
+			r.passed++
+		}
+	}
+	var b strings.Builder
+	b.WriteString("| client or server | version | date | what was done | passed |\n|---|---|---|---|---|\n")
+	for _, name := range order {
+		r := rows[name]
+		if r.cases > 1 {
+			r.first += fmt.Sprintf(" … and %d more", r.cases-1)
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %d of %d |\n", name, r.version, r.date, r.first, r.passed, r.cases)
+	}
+	return b.String()
 }
 
 func TestReadmeTablesAreThoseOfTheProgram(t *testing.T) {
