@@ -107,41 +107,62 @@ type server struct {
 	done chan error
 }
 
+// ports hands out numbers for listeners: below the range from which the
+// system takes the ports of outgoing connections, which any client may hold
+// by the time the server binds, and above those of other people's servers.
+var ports struct {
+	sync.Mutex
+	next int
+}
+
+const (
+	firstPort = 22000
+	lastPort  = 32000
+)
+
 // freePorts returns n TCP ports that nobody listens on.
 func freePorts(t testing.TB, n int) []int {
 	t.Helper()
-	var ports []int
+	var list []int
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+		list = append(list, freeRange(t, 1))
 	}
-	return ports
+	return list
 }
 
-// freeRange returns the first of n ports in a row that nobody listens on.
+// freeRange returns the first of n ports in a row that nobody listens on; it
+// returns none of them a second time before all others had their turn.
 func freeRange(t testing.TB, n int) int {
 	t.Helper()
-	for try := range 200 {
-		first := 20000 + (os.Getpid()*37+try*n)%10000
-		free := true
-		for p := first; p < first+n && free; p++ {
-			l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", p))
-			if err != nil {
-				free = false
-				continue
-			}
-			l.Close()
+	ports.Lock()
+	defer ports.Unlock()
+	if ports.next == 0 {
+		ports.next = firstPort + os.Getpid()*16%(lastPort-firstPort)
+	}
+	for range (lastPort - firstPort) / n {
+		first := ports.next
+		ports.next += n
+		if ports.next > lastPort {
+			ports.next = firstPort
+			continue
 		}
-		if free {
+		if allFree(first, n) {
 			return first
 		}
 	}
 	t.Fatalf("no %d free ports in a row", n)
 	return 0
+}
+
+func allFree(first, n int) bool {
+	for p := first; p < first+n; p++ {
+		l, err := net.Listen("tcp", fmt.Sprintf(":%d", p))
+		if err != nil {
+			return false
+		}
+		l.Close()
+	}
+	return true
 }
 
 // run runs the binary to its end in dir and returns its output and exit code.
