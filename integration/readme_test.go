@@ -376,3 +376,26 @@ func goEnv(t *testing.T) []string {
 	v := strings.Split(strings.TrimSpace(string(out)), "\n")
 	return []string{"GOCACHE=" + v[0], "GOMODCACHE=" + v[1], "GOPROXY=" + v[2], "GOSUMDB=" + v[3], "GOTOOLCHAIN=" + v[4]}
 }
+
+func TestReadmeNamesEveryDependency(t *testing.T) {
+	module, err := os.ReadFile("../go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(readme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := 0
+	for _, m := range regexp.MustCompile(`(?m)^\t(\S+) v\S+$`).FindAllStringSubmatch(string(module), -1) {
+		// Of two modules in one row the second goes without its host.
+		short := strings.NewReplacer("github.com/spf13/", "", "golang.org/", "", "github.com/mattn/", "mattn/").Replace(m[1])
+		if !strings.Contains(string(text), short) {
+			t.Errorf("the README does not say what %s is for", m[1])
+		}
+		named++
+	}
+	if named < 10 {
+		t.Errorf("only %d dependencies were found in go.mod", named)
+	}
+}
