@@ -142,23 +142,7 @@ func (c *Conn) command(ctx context.Context, verb, arg string) (ftp.Reply, error)
 	if err := checkLine(arg); err != nil {
 		return ftp.Reply{}, err
 	}
-	if err := ctx.Err(); err != nil {
-		return ftp.Reply{}, err
-	}
-	done := c.within(ctx, c.cfg.Timeout)
-	err := c.send(verb, arg)
-	var r ftp.Reply
-	if err == nil {
-		r, err = c.final(verb)
-	}
-	if err = done(err); err != nil {
-		return ftp.Reply{}, err
-	}
-	if r.Code == 421 {
-		// RFC 959 §5.4: 421 may answer any command; the server hangs up.
-		c.Close()
-	}
-	return r, nil
+	return c.commandWithin(ctx, c.cfg.Timeout, verb, arg)
 }
 
 // expect sends a command that must be answered with a code of one of the

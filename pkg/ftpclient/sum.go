@@ -179,6 +179,7 @@ func (c *Conn) commandWithin(ctx context.Context, d time.Duration, verb, arg str
 		return ftp.Reply{}, err
 	}
 	if r.Code == 421 {
+		// RFC 959 §5.4: 421 may answer any command; the server hangs up.
 		c.Close()
 	}
 	return r, nil

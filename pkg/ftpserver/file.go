@@ -59,15 +59,10 @@ func (s *session) setTime(ctx context.Context, a arg) (reply, error) {
 	if s.login.account.Perm&vfs.Chtime == 0 {
 		return reply{}, refuse("reply.noright", "MDTM")
 	}
-	name, err := vfs.Resolve(s.folder, path)
-	if err != nil {
-		return reply{}, err
-	}
-	if err := s.login.account.FS.Chtimes(ctx, name, when); err != nil {
-		return reply{}, err
-	}
-	s.emit(event.Changed{Session: s.info, Verb: "MDTM", Name: name.String()})
-	return plain(213, ftp.FormatTime(when)), nil
+	_, err = s.change(ctx, "MDTM", path, func(name vfs.Name) error {
+		return s.login.account.FS.Chtimes(ctx, name, when)
+	})
+	return plain(213, ftp.FormatTime(when)), err
 }
 
 // mfmt is MFMT (draft-somers-ftp-mfxx §3).

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"strings"
 
 	"ftps/pkg/catalog"
 	"ftps/pkg/dataport"
@@ -57,17 +58,7 @@ func (r reply) wire(lang catalog.Lang, id string) ftp.Reply {
 	return out
 }
 
-func splitLines(text string) []string {
-	var lines []string
-	start := 0
-	for i := range len(text) {
-		if text[i] == '\n' {
-			lines = append(lines, text[start:i])
-			start = i + 1
-		}
-	}
-	return append(lines, text[start:])
-}
+func splitLines(text string) []string { return strings.Split(text, "\n") }
 
 // refusal is a deliberate no: the reply that is sent, and a cause that is
 // only logged.

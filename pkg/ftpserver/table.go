@@ -3,6 +3,7 @@ package ftpserver
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"ftps/pkg/vfs"
 )
@@ -186,14 +187,6 @@ func Commands() []Command {
 	for _, r := range commands() {
 		list = append(list, Command{r.verb, r.syntax, r.help, r.rfc, r.feat})
 	}
-	slices.SortFunc(list, func(a, b Command) int {
-		switch {
-		case a.Verb < b.Verb:
-			return -1
-		case a.Verb > b.Verb:
-			return 1
-		}
-		return 0
-	})
+	slices.SortFunc(list, func(a, b Command) int { return strings.Compare(a.Verb, b.Verb) })
 	return list
 }
