@@ -14,11 +14,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/creack/pty"
 	"github.com/spf13/cobra"
 
 	"ftps/pkg/catalog"
 	"ftps/pkg/ftptest"
+	"ftps/pkg/ftptest/terminal"
 	"ftps/pkg/pki"
 	"ftps/pkg/vfs"
 	"ftps/pkg/vfs/memfs"
@@ -334,16 +334,10 @@ func TestTheFirstUseIsNotedAndAChangedKeyRefused(t *testing.T) {
 
 // sits starts the client at a pseudo-terminal and returns it with the exit
 // code to come.
-func (v *visit) sits(args ...string) (p *tty, code chan int) {
+func (v *visit) sits(args ...string) (p *terminal.Person, code chan int) {
 	v.t.Helper()
-	master, slave, err := pty.Open()
-	if err != nil {
-		v.t.Fatal(err)
-	}
-	if err := pty.Setsize(master, &pty.Winsize{Rows: 24, Cols: 80}); err != nil {
-		v.t.Fatal(err)
-	}
-	p = newTTY(v.t, master, slave)
+	p = terminal.Open(v.t, 80, 24)
+	slave := p.Slave
 	a := &app{in: slave, out: slave, err: slave, now: time.Now, self: "ftps", home: os.Getenv("HOME"),
 		getenv: func(name string) string { return v.env[name] }}
 	code = make(chan int, 1)
@@ -369,36 +363,36 @@ func TestTheOriginalsSessionAtATerminal(t *testing.T) {
 				t.Fatal(err)
 			}
 			p, code := v.sits("--lang", c.lang.String(), "--pin", v.pin)
-			p.sees(c.greeting)
-			p.sees(c.user)
-			p.types("diego\n")
-			p.sees(c.want)
-			p.sees("PASS:")
-			p.types("secreto\n")
-			p.sees(c.in)
-			p.sees("ftp> ")
-			p.types("listar\r")
-			p.sees(c.list)
-			p.sees("\x1b[34mdocs\x1b[0m\r\nhello.txt\r\n")
-			p.sees(c.complete)
-			p.sees("ftp> ")
-			p.types("cd ..\r")
-			p.sees(c.up)
-			p.types("cd hello.txt\r")
-			p.sees(c.file)
-			p.types("cd do\t\r")
-			p.sees(c.cwd)
-			p.types("SUBIR mine.txt\r")
-			p.sees(c.list)
-			p.sees(c.complete)
-			p.types("DESCARGAR notes.txt\r")
-			p.sees(c.list)
-			p.sees(c.complete)
-			p.sees("ftp> ")
-			p.types("SALIR\r")
-			p.sees(c.bye)
-			p.ends(code, 0)
-			if strings.Contains(p.screen(), "secreto") {
+			p.Sees(c.greeting)
+			p.Sees(c.user)
+			p.Types("diego\n")
+			p.Sees(c.want)
+			p.Sees("PASS:")
+			p.Types("secreto\n")
+			p.Sees(c.in)
+			p.Sees("ftp> ")
+			p.Types("listar\r")
+			p.Sees(c.list)
+			p.Sees("\x1b[34mdocs\x1b[0m\r\nhello.txt\r\n")
+			p.Sees(c.complete)
+			p.Sees("ftp> ")
+			p.Types("cd ..\r")
+			p.Sees(c.up)
+			p.Types("cd hello.txt\r")
+			p.Sees(c.file)
+			p.Types("cd do\t\r")
+			p.Sees(c.cwd)
+			p.Types("SUBIR mine.txt\r")
+			p.Sees(c.list)
+			p.Sees(c.complete)
+			p.Types("DESCARGAR notes.txt\r")
+			p.Sees(c.list)
+			p.Sees(c.complete)
+			p.Sees("ftp> ")
+			p.Types("SALIR\r")
+			p.Sees(c.bye)
+			p.Ends(code, 0)
+			if strings.Contains(p.Transcript(), "secreto") {
 				t.Error("the password was shown")
 			}
 			if text, err := os.ReadFile("notes.txt"); err != nil || string(text) != "notes" {
@@ -412,26 +406,26 @@ func TestAnUnknownKeyIsPutToThePersonOnce(t *testing.T) {
 	v := newVisit(t, ftptest.Options{})
 	v.env["FTPS_PASSWORD"] = ""
 	p, code := v.sits("-u", "diego", "ls")
-	p.sees(v.pin)
-	p.sees("(yes/no) ")
-	p.types("perhaps\n")
-	p.sees("(yes/no) ")
-	p.types("no\n")
-	p.ends(code, 5)
+	p.Sees(v.pin)
+	p.Sees("(yes/no) ")
+	p.Types("perhaps\n")
+	p.Sees("(yes/no) ")
+	p.Types("no\n")
+	p.Ends(code, 5)
 
 	p, code = v.sits("-u", "diego", "ls")
-	p.sees("(yes/no) ")
-	p.types("yes\n")
-	p.sees("PASS: ")
-	p.types("secreto\n")
-	p.sees("hello.txt")
-	p.ends(code, 0)
+	p.Sees("(yes/no) ")
+	p.Types("yes\n")
+	p.Sees("PASS: ")
+	p.Types("secreto\n")
+	p.Sees("hello.txt")
+	p.Ends(code, 0)
 
 	p, code = v.sits("-u", "diego", "ls")
-	p.sees("PASS: ")
-	p.types("secreto\n")
-	p.ends(code, 0)
-	if strings.Contains(p.screen(), "yes/no") {
+	p.Sees("PASS: ")
+	p.Types("secreto\n")
+	p.Ends(code, 0)
+	if strings.Contains(p.Transcript(), "yes/no") {
 		t.Error("asked again")
 	}
 }
@@ -440,18 +434,18 @@ func TestAMistypedPasswordMayBeTypedAgain(t *testing.T) {
 	v := newVisit(t, ftptest.Options{})
 	v.env["FTPS_PASSWORD"] = ""
 	p, code := v.sits("--pin", v.pin)
-	p.sees("USER: ")
-	p.types("diego\n")
-	p.sees("PASS: ")
-	p.types("wrong\n")
-	p.sees("530 - ")
-	p.sees("USER: ")
-	p.types("diego\n")
-	p.sees("PASS: ")
-	p.types("secreto\n")
-	p.sees("230 - ")
-	p.sees("ftp> ")
-	p.types("\x04")
-	p.sees("221 - ")
-	p.ends(code, 0)
+	p.Sees("USER: ")
+	p.Types("diego\n")
+	p.Sees("PASS: ")
+	p.Types("wrong\n")
+	p.Sees("530 - ")
+	p.Sees("USER: ")
+	p.Types("diego\n")
+	p.Sees("PASS: ")
+	p.Types("secreto\n")
+	p.Sees("230 - ")
+	p.Sees("ftp> ")
+	p.Types("\x04")
+	p.Sees("221 - ")
+	p.Ends(code, 0)
 }

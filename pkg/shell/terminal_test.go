@@ -7,126 +7,48 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/creack/pty"
-
 	"ftps/pkg/ftp"
 	"ftps/pkg/ftpclient"
+	"ftps/pkg/ftptest/terminal"
 	"ftps/pkg/mirror"
 )
 
 // person sits at the far side of a pseudo-terminal.
 type person struct {
-	t      *testing.T
-	master *os.File
-	slave  *os.File
-	mu     sync.Mutex
-	seen   strings.Builder
-	more   chan struct{} // something was written
-	read   int           // how much of it was waited for
-	all    chan struct{} // the screen is closed
+	*terminal.Person
+	t *testing.T
 }
 
-func newPerson(t *testing.T, columns uint16) *person {
+func newPerson(t *testing.T, columns int) *person {
 	t.Helper()
-	master, slave, err := pty.Open()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := pty.Setsize(master, &pty.Winsize{Rows: 24, Cols: columns}); err != nil {
-		t.Fatal(err)
-	}
-	p := &person{t: t, master: master, slave: slave, more: make(chan struct{}, 1), all: make(chan struct{})}
-	go func() {
-		defer close(p.all)
-		buf := make([]byte, 4096)
-		for {
-			n, err := master.Read(buf)
-			p.mu.Lock()
-			p.seen.Write(buf[:n])
-			p.mu.Unlock()
-			select {
-			case p.more <- struct{}{}:
-			default:
-			}
-			if err != nil {
-				return
-			}
-		}
-	}()
-	t.Cleanup(func() {
-		// The editor's reader may still wait for a line; it holds the slave
-		// open, and that keeps the master's reader.
-		_, _ = master.WriteString("\n\r\n")
-		slave.Close()
-		select {
-		case <-p.all:
-			master.Close()
-		case <-time.After(5 * time.Second):
-			t.Error("someone still reads the terminal")
-		}
-	})
-	return p
-}
-
-func (p *person) types(keys string) {
-	p.t.Helper()
-	if _, err := p.master.WriteString(keys); err != nil {
-		p.t.Fatal(err)
-	}
-}
-
-// sees waits until text appears after what was seen before.
-func (p *person) sees(text string) {
-	p.t.Helper()
-	deadline := time.After(10 * time.Second)
-	for {
-		p.mu.Lock()
-		all := p.seen.String()
-		p.mu.Unlock()
-		if i := strings.Index(all[p.read:], text); i >= 0 {
-			p.read += i + len(text)
-			return
-		}
-		select {
-		case <-p.more:
-		case <-deadline:
-			p.t.Fatalf("did not see %q in %q", text, all[p.read:])
-		}
-	}
-}
-
-func (p *person) screen() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.seen.String()
+	return &person{terminal.Open(t, columns, 24), t}
 }
 
 // prompted waits for the editor's prompt and for the terminal to be raw.
-func (p *person) prompted() { p.t.Helper(); p.sees("ftp> ") }
+func (p *person) prompted() { p.t.Helper(); p.Sees("ftp> ") }
 
 // sits starts an interactive session on the person's terminal.
 func (p *person) sits(change ...func(*Options)) (st *stage, ended chan error) {
 	p.t.Helper()
 	st = newStage(p.t, append([]func(*Options){func(o *Options) {
-		o.Out, o.Err = p.slave, p.slave
-		o.Dialogue = NewDialogue(p.slave, false, false)
+		o.Out, o.Err = p.Slave, p.Slave
+		o.Dialogue = NewDialogue(p.Slave, false, false)
 	}}, change...)...)
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	p.t.Cleanup(cancel)
-	terminal := NewTerminal(p.slave, p.slave)
+	term := NewTerminal(p.Slave, p.Slave)
 	ended = make(chan error, 1)
-	go func() { ended <- st.Interact(ctx, terminal, filepath.Join(p.t.TempDir(), "history")) }()
+	go func() { ended <- st.Interact(ctx, term, filepath.Join(p.t.TempDir(), "history")) }()
 	return st, ended
 }
 
 func (p *person) leaves(ended chan error) {
 	p.t.Helper()
-	p.types("salir\r")
+	p.Types("salir\r")
 	p.waits(ended)
 }
 
@@ -138,7 +60,7 @@ func (p *person) waits(ended chan error) {
 			p.t.Error(err)
 		}
 	case <-time.After(10 * time.Second):
-		p.t.Fatalf("the session did not end; seen %q", p.screen())
+		p.t.Fatalf("the session did not end; seen %q", p.Transcript())
 	}
 }
 
@@ -146,21 +68,21 @@ func TestAPersonWorksAtTheTerminal(t *testing.T) {
 	p := newPerson(t, 80)
 	st, ended := p.sits()
 	p.prompted()
-	p.types("listar\r")
-	p.sees("150 - Preparado para recibir datos\r\n")
-	p.sees("docs\r\nhello.txt\r\n")
-	p.sees("226 - Transferencia completada\r\n")
+	p.Types("listar\r")
+	p.Sees("150 - Preparado para recibir datos\r\n")
+	p.Sees("docs\r\nhello.txt\r\n")
+	p.Sees("226 - Transferencia completada\r\n")
 	p.prompted()
-	p.types("cd ..\r")
-	p.sees("550 - Acceso denegado\r\n")
+	p.Types("cd ..\r")
+	p.Sees("550 - Acceso denegado\r\n")
 	p.prompted()
-	p.types("CD docs\r")
-	p.sees("250 - Directorio cambiado correctamente\r\n")
+	p.Types("CD docs\r")
+	p.Sees("250 - Directorio cambiado correctamente\r\n")
 	p.prompted()
-	p.types("\r")
+	p.Types("\r")
 	p.prompted()
-	p.types("SALIR\r")
-	p.sees("221 - Cerrando conexión\r\n")
+	p.Types("SALIR\r")
+	p.Sees("221 - Cerrando conexión\r\n")
 	p.waits(ended)
 	if !st.server.left {
 		t.Error("the server was not told")
@@ -171,16 +93,16 @@ func TestTabAtTheTerminal(t *testing.T) {
 	p := newPerson(t, 80)
 	_, ended := p.sits()
 	p.prompted()
-	p.types("desc\t")
-	p.sees("descargar ")
-	p.types("hel\t")
-	p.sees("descargar hello.txt ")
-	p.types("\x15c\t") // Ctrl-U, then an ambiguous word
-	p.sees("cat    cd     chmod\r\n")
-	p.types("d do\t")
-	p.sees("cd docs/")
-	p.types("\r")
-	p.sees("250 - Directorio cambiado correctamente")
+	p.Types("desc\t")
+	p.Sees("descargar ")
+	p.Types("hel\t")
+	p.Sees("descargar hello.txt ")
+	p.Types("\x15c\t") // Ctrl-U, then an ambiguous word
+	p.Sees("cat    cd     chmod\r\n")
+	p.Types("d do\t")
+	p.Sees("cd docs/")
+	p.Types("\r")
+	p.Sees("250 - Directorio cambiado correctamente")
 	p.prompted()
 	p.leaves(ended)
 }
@@ -191,7 +113,7 @@ func TestTabAtTheTerminal(t *testing.T) {
 func TestNoNameOfAServerBreaksTheLineEditor(t *testing.T) {
 	for _, c := range []struct {
 		what  string
-		width uint16
+		width int
 		names []string
 		types string
 		sees  string
@@ -213,12 +135,12 @@ func TestNoNameOfAServerBreaksTheLineEditor(t *testing.T) {
 				st.server.tree["/"+name] = ftp.Entry{Name: name, Type: ftp.File, Size: 1}
 			}
 			p.prompted()
-			p.types(c.types)
-			p.sees(c.sees)
-			p.types("\x03") // Ctrl-C
+			p.Types(c.types)
+			p.Sees(c.sees)
+			p.Types("\x03") // Ctrl-C
 			p.prompted()
 			p.leaves(ended)
-			if strings.Contains(p.screen(), "\x1b[2J") {
+			if strings.Contains(p.Transcript(), "\x1b[2J") {
 				t.Error("a name cleared the screen")
 			}
 		})
@@ -229,13 +151,13 @@ func TestLeavingASearchInAnEmptyHistoryIsHarmless(t *testing.T) {
 	p := newPerson(t, 80)
 	_, ended := p.sits()
 	p.prompted()
-	p.types("\x12")
-	p.sees("bck-i-search")
-	p.types("\x03")
-	p.types("\x12")
-	p.sees("bck-i-search")
-	p.types("\x07pwd\r")
-	p.sees("/\r\n")
+	p.Types("\x12")
+	p.Sees("bck-i-search")
+	p.Types("\x03")
+	p.Types("\x12")
+	p.Sees("bck-i-search")
+	p.Types("\x07pwd\r")
+	p.Sees("/\r\n")
 	p.prompted()
 	p.leaves(ended)
 }
@@ -244,13 +166,13 @@ func TestCtrlCClearsTheLineAndCtrlDLeaves(t *testing.T) {
 	p := newPerson(t, 80)
 	st, ended := p.sits()
 	p.prompted()
-	p.types("mkdir no")
-	p.sees("mkdir no")
-	p.types("\x03")
-	p.sees("^C")
+	p.Types("mkdir no")
+	p.Sees("mkdir no")
+	p.Types("\x03")
+	p.Sees("^C")
 	p.prompted()
-	p.types("\x04")
-	p.sees("221 - Cerrando conexión")
+	p.Types("\x04")
+	p.Sees("221 - Cerrando conexión")
 	p.waits(ended)
 	if _, ok := st.server.tree["/no"]; ok {
 		t.Error("a cleared line was run")
@@ -261,13 +183,13 @@ func TestWhatWasTypedIsFoundAgain(t *testing.T) {
 	p := newPerson(t, 80)
 	st, ended := p.sits()
 	p.prompted()
-	p.types("pwd\r")
+	p.Types("pwd\r")
 	p.prompted()
-	p.types("quote PASS hunter2\r")
+	p.Types("quote PASS hunter2\r")
 	p.prompted()
-	p.types("\x1b[A\r") // up: the last line that was kept
-	p.sees("pwd")
-	p.sees("/\r\n")
+	p.Types("\x1b[A\r") // up: the last line that was kept
+	p.Sees("pwd")
+	p.Sees("/\r\n")
 	p.prompted()
 	p.leaves(ended)
 	if got := st.history.lines; len(got) != 2 || got[0] != "pwd" {
@@ -283,8 +205,8 @@ func TestControlKeysDoNotGetIntoTheLine(t *testing.T) {
 	p := newPerson(t, 80)
 	st, ended := p.sits()
 	p.prompted()
-	p.types("mkdir a\x0f\x16\x18\x1c\x1db\r")
-	p.sees("257 - made")
+	p.Types("mkdir a\x0f\x16\x18\x1c\x1db\r")
+	p.Sees("257 - made")
 	p.prompted()
 	p.leaves(ended)
 	if _, ok := st.server.tree["/ab"]; !ok {
@@ -294,7 +216,7 @@ func TestControlKeysDoNotGetIntoTheLine(t *testing.T) {
 
 func TestAQuestionIsAnsweredBeforeAndAfterTheEditorStarts(t *testing.T) {
 	p := newPerson(t, 80)
-	terminal := NewTerminal(p.slave, p.slave)
+	term := NewTerminal(p.Slave, p.Slave)
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	type answer struct {
@@ -307,7 +229,7 @@ func TestAQuestionIsAnsweredBeforeAndAfterTheEditorStarts(t *testing.T) {
 			text, err := ask(ctx, question)
 			got <- answer{text, err}
 		}()
-		p.sees(question)
+		p.Sees(question)
 		return got
 	}
 	wants := func(got chan answer, want string, wantErr error) {
@@ -317,26 +239,26 @@ func TestAQuestionIsAnsweredBeforeAndAfterTheEditorStarts(t *testing.T) {
 		}
 	}
 
-	got := asks(terminal.Ask, "USUARIO: ")
-	p.types("diego\n")
+	got := asks(term.Ask, "USUARIO: ")
+	p.Types("diego\n")
 	wants(got, "diego", nil)
 
-	got = asks(terminal.AskSecret, "PASS: ")
-	p.types("secreto\n")
+	got = asks(term.AskSecret, "PASS: ")
+	p.Types("secreto\n")
 	wants(got, "secreto", nil)
-	if strings.Contains(p.screen(), "secreto") {
+	if strings.Contains(p.Transcript(), "secreto") {
 		t.Error("the password was shown")
 	}
 
-	got = asks(terminal.Ask, "again? ")
-	p.types("\x04")
+	got = asks(term.Ask, "again? ")
+	p.Types("\x04")
 	wants(got, "", ErrNoAnswer)
 
-	if err := terminal.start(nil, nil); err != nil {
+	if err := term.start(nil, nil); err != nil {
 		t.Fatal(err)
 	}
-	got = asks(terminal.Ask, "yes? ")
-	p.types("sí\r")
+	got = asks(term.Ask, "yes? ")
+	p.Types("sí\r")
 	wants(got, "sí", nil)
 	asks = func(ask func(context.Context, string) (string, error), question string) chan answer {
 		got := make(chan answer, 1)
@@ -344,22 +266,22 @@ func TestAQuestionIsAnsweredBeforeAndAfterTheEditorStarts(t *testing.T) {
 			text, err := ask(ctx, question)
 			got <- answer{text, err}
 		}()
-		p.sees(ftp.Sanitise(question))
+		p.Sees(ftp.Sanitise(question))
 		return got
 	}
-	got = asks(terminal.Ask, "does it end in an escape? \x1b")
-	p.types("no\r")
+	got = asks(term.Ask, "does it end in an escape? \x1b")
+	p.Types("no\r")
 	wants(got, "no", nil)
-	got = asks(terminal.AskSecret, "PASS2: ")
-	p.types("secreto\n")
+	got = asks(term.AskSecret, "PASS2: ")
+	p.Types("secreto\n")
 	wants(got, "secreto", nil)
-	got = asks(terminal.Ask, "no? ")
-	p.types("\x03")
+	got = asks(term.Ask, "no? ")
+	p.Types("\x03")
 	wants(got, "", ErrNoAnswer)
-	if err := terminal.Close(); err != nil {
+	if err := term.Close(); err != nil {
 		t.Error(err)
 	}
-	if strings.Contains(p.screen(), "secreto") {
+	if strings.Contains(p.Transcript(), "secreto") {
 		t.Error("the second password was shown")
 	}
 }
@@ -369,18 +291,18 @@ func TestAQuestionIsAnsweredBeforeAndAfterTheEditorStarts(t *testing.T) {
 func TestAPasswordThatIsTypedAtOnceIsRead(t *testing.T) {
 	for range 50 {
 		p := newPerson(t, 80)
-		terminal := NewTerminal(p.slave, p.slave)
+		term := NewTerminal(p.Slave, p.Slave)
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 		got := make(chan string, 1)
 		go func() {
-			text, err := terminal.AskSecret(ctx, "PASS: ")
+			text, err := term.AskSecret(ctx, "PASS: ")
 			if err != nil {
 				text = err.Error()
 			}
 			got <- text
 		}()
-		p.sees("PASS: ")
-		p.types("wrong\x15sexx\x7f\x7fñ\x7fcreto\r")
+		p.Sees("PASS: ")
+		p.Types("wrong\x15sexx\x7f\x7fñ\x7fcreto\r")
 		if text := <-got; text != "secreto" {
 			t.Fatalf("read %q", text)
 		}
@@ -390,30 +312,30 @@ func TestAPasswordThatIsTypedAtOnceIsRead(t *testing.T) {
 
 func TestAQuestionEndsWithItsContext(t *testing.T) {
 	p := newPerson(t, 80)
-	terminal := NewTerminal(p.slave, p.slave)
+	term := NewTerminal(p.Slave, p.Slave)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		_, err := terminal.AskSecret(ctx, "PASS: ")
+		_, err := term.AskSecret(ctx, "PASS: ")
 		ended <- err
 	}()
-	p.sees("PASS: ")
+	p.Sees("PASS: ")
 	cancel()
 	if err := <-ended; !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 	// The reader is still there; it ends with the next line. What matters is
 	// that the terminal shows again what is typed.
-	p.types("visible\n")
-	p.sees("visible")
+	p.Types("visible\n")
+	p.Sees("visible")
 }
 
 func TestTheSessionEndsWithItsContextAndTheTerminalIsCooked(t *testing.T) {
 	p := newPerson(t, 80)
-	st := newStage(t, func(o *Options) { o.Out, o.Err = p.slave, p.slave })
+	st := newStage(t, func(o *Options) { o.Out, o.Err = p.Slave, p.Slave })
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
-	go func() { ended <- st.Interact(ctx, NewTerminal(p.slave, p.slave), "") }()
+	go func() { ended <- st.Interact(ctx, NewTerminal(p.Slave, p.Slave), "") }()
 	p.prompted()
 	cancel()
 	select {
@@ -424,8 +346,8 @@ func TestTheSessionEndsWithItsContextAndTheTerminalIsCooked(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("the session did not end")
 	}
-	p.types("echoed\n")
-	p.sees("echoed\r\n")
+	p.Types("echoed\n")
+	p.Sees("echoed\r\n")
 }
 
 func TestALostConnectionEndsTheShell(t *testing.T) {
@@ -433,8 +355,8 @@ func TestALostConnectionEndsTheShell(t *testing.T) {
 	st, ended := p.sits()
 	p.prompted()
 	st.server.lost = true
-	p.types("pwd\r")
-	p.sees("the connection to host is lost")
+	p.Types("pwd\r")
+	p.Sees("the connection to host is lost")
 	select {
 	case err := <-ended:
 		if err == nil {
@@ -448,7 +370,7 @@ func TestALostConnectionEndsTheShell(t *testing.T) {
 func TestTheBarNamesTheFileAndStaysOnItsLine(t *testing.T) {
 	for _, c := range []struct {
 		what  string
-		width uint16
+		width int
 		size  int64
 		name  string
 		sees  string
@@ -462,8 +384,8 @@ func TestTheBarNamesTheFileAndStaysOnItsLine(t *testing.T) {
 		t.Run(c.what, func(t *testing.T) {
 			p := newPerson(t, c.width)
 			st := newStage(t, func(o *Options) {
-				o.Out, o.Err, o.Progress = p.slave, p.slave, p.slave
-				o.Dialogue = NewDialogue(p.slave, false, false)
+				o.Out, o.Err, o.Progress = p.Slave, p.Slave, p.Slave
+				o.Dialogue = NewDialogue(p.Slave, false, false)
 			})
 			item := mirror.Item{Remote: "/" + c.name, Local: c.name, Size: c.size}
 			plan := &mirror.Plan{Tree: true, Files: []mirror.Item{item, item}, Bytes: max(c.size, 0)}
@@ -477,13 +399,13 @@ func TestTheBarNamesTheFileAndStaysOnItsLine(t *testing.T) {
 			if err := st.Command(t.Context(), []string{"get", c.name}); err != nil {
 				t.Error(err)
 			}
-			p.sees(c.sees)
-			if strings.Contains(p.screen(), "\x1b[2J") {
+			p.Sees(c.sees)
+			if strings.Contains(p.Transcript(), "\x1b[2J") {
 				t.Error("a name cleared the screen")
 			}
-			for _, frame := range strings.FieldsFunc(p.screen(), func(r rune) bool { return r == '\r' || r == '\n' }) {
+			for _, frame := range strings.FieldsFunc(p.Transcript(), func(r rune) bool { return r == '\r' || r == '\n' }) {
 				bar := strings.Contains(frame, "%")
-				if w := columns(strings.NewReplacer("\x1b[0K", "", "\x1b[2K", "").Replace(frame)); bar && w > int(c.width) {
+				if w := columns(strings.NewReplacer("\x1b[0K", "", "\x1b[2K", "").Replace(frame)); bar && w > c.width {
 					t.Errorf("the bar takes %d of %d columns: %q", w, c.width, frame)
 				}
 			}
@@ -494,7 +416,7 @@ func TestTheBarNamesTheFileAndStaysOnItsLine(t *testing.T) {
 func TestCtrlCEndsTheCommandAndNotTheSession(t *testing.T) {
 	p := newPerson(t, 80)
 	cmd := exec.Command(os.Args[0])
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = p.slave, p.slave, p.slave
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = p.Slave, p.Slave, p.Slave
 	cmd.Env = append(os.Environ(), "TERM=dumb", childVariable+"=stuck")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := cmd.Start(); err != nil {
@@ -505,13 +427,13 @@ func TestCtrlCEndsTheCommandAndNotTheSession(t *testing.T) {
 	t.Cleanup(func() { _ = cmd.Process.Kill() })
 
 	p.prompted()
-	p.types("ls\r")
-	p.sees("150 - ") // and then the server says no more
-	p.types("\x03")
-	p.sees("ftps: interrupted")
+	p.Types("ls\r")
+	p.Sees("150 - ") // and then the server says no more
+	p.Types("\x03")
+	p.Sees("ftps: interrupted")
 	p.prompted()
-	p.types("pwd\r")
-	p.sees("/\r\n")
+	p.Types("pwd\r")
+	p.Sees("/\r\n")
 	p.prompted()
 	p.leaves(ended)
 }
@@ -523,7 +445,7 @@ func TestCtrlZStopsTheJobAndItGoesOnWhereItWas(t *testing.T) {
 	}
 	p := newPerson(t, 80)
 	cmd := exec.Command(bash, "--norc", "--noprofile", "-i")
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = p.slave, p.slave, p.slave
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = p.Slave, p.Slave, p.Slave
 	cmd.Env = append(os.Environ(), "PS1=$ ", "TERM=dumb", "HISTFILE=", childVariable+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := cmd.Start(); err != nil {
@@ -533,29 +455,29 @@ func TestCtrlZStopsTheJobAndItGoesOnWhereItWas(t *testing.T) {
 	go func() { ended <- cmd.Wait() }()
 	t.Cleanup(func() { _ = cmd.Process.Kill() })
 
-	p.sees("$ ")
-	p.types("'" + os.Args[0] + "'\n")
+	p.Sees("$ ")
+	p.Types("'" + os.Args[0] + "'\n")
 	p.prompted()
-	p.types("pw")
-	p.sees("ftp> pw")
-	p.types("\x1a")
-	p.sees("Stopped")
-	p.sees("$ ")
-	p.types("echo $((40+2))\n") // the terminal is bash's again, and cooked
-	p.sees("\n42")
-	p.sees("$ ")
-	p.types("fg\n")
-	p.sees("ftp> pw")
-	p.types("d\r")
-	p.sees("/\r\n")
+	p.Types("pw")
+	p.Sees("ftp> pw")
+	p.Types("\x1a")
+	p.Sees("Stopped")
+	p.Sees("$ ")
+	p.Types("echo $((40+2))\n") // the terminal is bash's again, and cooked
+	p.Sees("\n42")
+	p.Sees("$ ")
+	p.Types("fg\n")
+	p.Sees("ftp> pw")
+	p.Types("d\r")
+	p.Sees("/\r\n")
 	p.prompted()
-	p.types("salir\r")
-	p.sees("221 - ")
-	p.sees("$ ")
-	p.types("exit\n")
+	p.Types("salir\r")
+	p.Sees("221 - ")
+	p.Sees("$ ")
+	p.Types("exit\n")
 	select {
 	case <-ended:
 	case <-time.After(10 * time.Second):
-		t.Fatalf("bash did not end; seen %q", p.screen())
+		t.Fatalf("bash did not end; seen %q", p.Transcript())
 	}
 }
