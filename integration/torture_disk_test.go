@@ -37,7 +37,7 @@ func tortureDisk(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.close()
-	d := &diskWorld{t: t, peer: p, home: home, holds: map[string][]byte{}, random: random("disk", 0)}
+	d := &diskWorld{t: t, player: p, home: home, holds: map[string][]byte{}, random: random("disk", 0)}
 	for range amount(400) {
 		d.step()
 		if t.Failed() {
@@ -58,7 +58,7 @@ func tortureDisk(t *testing.T) {
 
 type diskWorld struct {
 	t *testing.T
-	*peer
+	*player
 	home   string
 	holds  map[string][]byte
 	random *rand.Rand

@@ -109,7 +109,7 @@ type worker struct {
 	home                    string
 	random                  *rand.Rand
 	began                   time.Time
-	*peer
+	*player
 
 	tree *branch // of its own folder
 	cwd  []string
@@ -126,11 +126,11 @@ func (w *worker) top() string { return fmt.Sprintf("w%d", w.number) }
 // run does about so many commands.
 func (w *worker) run(commands int) {
 	var err error
-	if w.peer, err = loginPeer(w.addr, "", w.account, w.password); err != nil {
+	if w.player, err = loginPeer(w.addr, "", w.account, w.password); err != nil {
 		w.t.Errorf("client %d: %v", w.number, err)
 		return
 	}
-	defer func() { w.peer.close() }()
+	defer func() { w.player.close() }()
 	if _, err := w.say(257, "MKD /"+w.top()); err != nil {
 		w.t.Error(err)
 	}

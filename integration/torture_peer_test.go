@@ -15,9 +15,9 @@ import (
 	"time"
 )
 
-// peer is a client that is told what to say, and that returns errors where
+// player is a client that is told what to say, and that returns errors where
 // others would end the test: servers die here on purpose.
-type peer struct {
+type player struct {
 	addr  string
 	local string // address to connect from, or ""
 	conn  net.Conn
@@ -27,8 +27,8 @@ type peer struct {
 }
 
 // connectPeer connects and reads the greeting.
-func connectPeer(addr, local string) (*peer, error) {
-	p := &peer{addr: addr, local: local, limit: patience}
+func connectPeer(addr, local string) (*player, error) {
+	p := &player{addr: addr, local: local, limit: patience}
 	conn, err := p.dial(addr)
 	if err != nil {
 		return nil, err
@@ -42,7 +42,7 @@ func connectPeer(addr, local string) (*peer, error) {
 }
 
 // loginPeer connects, secures and logs in.
-func loginPeer(addr, local, user, password string) (*peer, error) {
+func loginPeer(addr, local, user, password string) (*player, error) {
 	p, err := connectPeer(addr, local)
 	if err != nil {
 		return nil, err
@@ -54,7 +54,7 @@ func loginPeer(addr, local, user, password string) (*peer, error) {
 	return p, nil
 }
 
-func (p *peer) dial(addr string) (net.Conn, error) {
+func (p *player) dial(addr string) (net.Conn, error) {
 	d := net.Dialer{Timeout: p.limit}
 	if p.local != "" {
 		d.LocalAddr = &net.TCPAddr{IP: net.ParseIP(p.local)}
@@ -66,9 +66,9 @@ func (p *peer) dial(addr string) (net.Conn, error) {
 	return conn, err
 }
 
-func (p *peer) close() { p.conn.Close() }
+func (p *player) close() { p.conn.Close() }
 
-func (p *peer) login(user, password string) error {
+func (p *player) login(user, password string) error {
 	if _, err := p.want(234, "AUTH TLS"); err != nil {
 		return err
 	}
@@ -90,14 +90,14 @@ func (p *peer) login(user, password string) error {
 }
 
 // send writes a line.
-func (p *peer) send(line string) error {
+func (p *player) send(line string) error {
 	p.conn.SetDeadline(time.Now().Add(p.limit))
 	_, err := io.WriteString(p.conn, line+"\r\n")
 	return err
 }
 
 // read reads a reply.
-func (p *peer) read() (code int, lines []string, err error) {
+func (p *player) read() (code int, lines []string, err error) {
 	p.conn.SetDeadline(time.Now().Add(p.limit))
 	for {
 		text, err := p.lines.ReadString('\n')
@@ -126,14 +126,14 @@ func (p *peer) read() (code int, lines []string, err error) {
 }
 
 // do sends a line and returns the reply to it.
-func (p *peer) do(line string) (int, []string, error) {
+func (p *player) do(line string) (int, []string, error) {
 	if err := p.send(line); err != nil {
 		return 0, nil, err
 	}
 	return p.read()
 }
 
-func (p *peer) expect(code int) (string, error) {
+func (p *player) expect(code int) (string, error) {
 	got, lines, err := p.read()
 	if err == nil && got != code {
 		err = fmt.Errorf("got %d %q, want %d", got, lines, code)
@@ -141,7 +141,7 @@ func (p *peer) expect(code int) (string, error) {
 	return strings.Join(lines, "\n"), err
 }
 
-func (p *peer) want(code int, line string) (string, error) {
+func (p *player) want(code int, line string) (string, error) {
 	if err := p.send(line); err != nil {
 		return "", err
 	}
@@ -153,7 +153,7 @@ func (p *peer) want(code int, line string) (string, error) {
 }
 
 // passive asks for a data port and connects to it.
-func (p *peer) passive() (net.Conn, error) {
+func (p *player) passive() (net.Conn, error) {
 	text, err := p.want(229, "EPSV")
 	if err != nil {
 		return nil, err
@@ -169,7 +169,7 @@ func (p *peer) passive() (net.Conn, error) {
 
 // transfer begins a transfer; a nil connection and no error is a refusal with
 // that code.
-func (p *peer) transfer(line string) (*tls.Conn, int, error) {
+func (p *player) transfer(line string) (*tls.Conn, int, error) {
 	raw, err := p.passive()
 	if err != nil {
 		return nil, 0, err
@@ -190,7 +190,7 @@ func (p *peer) transfer(line string) (*tls.Conn, int, error) {
 }
 
 // upload runs a command that takes data and returns the final reply's code.
-func (p *peer) upload(line string, data []byte) (int, error) {
+func (p *player) upload(line string, data []byte) (int, error) {
 	conn, code, err := p.transfer(line)
 	if conn == nil {
 		return code, err
@@ -207,7 +207,7 @@ func (p *peer) upload(line string, data []byte) (int, error) {
 
 // download runs a command that sends data and returns the data and the final
 // reply's code.
-func (p *peer) download(line string) ([]byte, int, error) {
+func (p *player) download(line string) ([]byte, int, error) {
 	conn, code, err := p.transfer(line)
 	if conn == nil {
 		return nil, code, err
@@ -224,7 +224,7 @@ func (p *peer) download(line string) ([]byte, int, error) {
 
 // cut begins an upload, sends data and breaks the connection without
 // close_notify.
-func (p *peer) cut(line string, data []byte, reset bool) (int, error) {
+func (p *player) cut(line string, data []byte, reset bool) (int, error) {
 	conn, code, err := p.transfer(line)
 	if conn == nil {
 		return code, err
