@@ -13,7 +13,7 @@ import (
 // rows is who may import whom: a package imports packages of lower rows, and
 // none of its own row or above.
 var rows = [][]string{
-	{"pkg/ftp", "pkg/event", "pkg/vfs", "pkg/fault", "pkg/layer"},
+	{"pkg/ftp", "pkg/event", "pkg/vfs", "pkg/fault", "pkg/layer", "pkg/watch"},
 	{"pkg/catalog", "pkg/users", "pkg/pki", "pkg/limit", "pkg/dataport",
 		"pkg/vfs/jail", "pkg/vfs/memfs", "pkg/vfs/s3fs", "pkg/vfs/vfstest"},
 	{"pkg/ftpserver", "pkg/ftpclient"},
@@ -36,7 +36,7 @@ var keepers = map[string][]string{
 	"golang.org/x/crypto/bcrypt":     {"pkg/users"},
 	"go.yaml.in/yaml/v3":             {"pkg/users"},
 	"gopkg.in/yaml.v3":               {},
-	"github.com/fsnotify/fsnotify":   {"pkg/users", "pkg/pki"},
+	"github.com/fsnotify/fsnotify":   {"pkg/watch"},
 	"github.com/pires/go-proxyproto": {"pkg/daemon"},
 	"github.com/prometheus":          {"pkg/daemon"},
 	"github.com/creack/pty":          {"pkg/ftptest/terminal"},

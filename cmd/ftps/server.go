@@ -82,7 +82,7 @@ func (a *app) serve(ctx context.Context, set *config.Server, d *demo, again func
 	cfg.Level = new(slog.LevelVar)
 	cfg.Log = slog.New(logHandler(set.LogFormat, isTerminal(a.err), screen, cfg.Level))
 	if again != nil {
-		cfg.Reread = a.reread(set, again)
+		cfg.Settings, cfg.Reread = set.Config, a.reread(set, again)
 	}
 	d.apply(set, &cfg)
 	if set.Check {

@@ -1,8 +1,6 @@
 package daemon
 
 import (
-	"errors"
-	"io/fs"
 	"sync/atomic"
 	"time"
 
@@ -79,18 +77,15 @@ func (d *Daemon) Drain() {
 // Stop implements [admin.Server].
 func (d *Daemon) Stop() { d.stopOnce.Do(func() { close(d.stop) }) }
 
+// usersKept notes that the file cannot be used: the last good list holds.
+func (d *Daemon) usersKept(err error) {
+	d.usersFault.Store(&err)
+	d.log.Error("users-kept", "file", d.cfg.Users, "accounts", d.Accounts(), "cause", catalog.Explain(d.lang(), err))
+}
+
 // usersChanged puts accounts that were read again in force, and ends the
-// sessions of those that are gone, closed or changed. After an error the last
-// good list holds.
-func (d *Daemon) usersChanged(list *users.List, err error) {
-	if errors.Is(err, fs.ErrNotExist) && d.Accounts() == 0 {
-		return // there was none, and there is none
-	}
-	if err != nil {
-		d.usersFault.Store(&err)
-		d.log.Error("users-kept", "file", d.cfg.Users, "accounts", d.Accounts(), "cause", catalog.Explain(d.lang(), err))
-		return
-	}
+// sessions of those that are gone, closed or changed.
+func (d *Daemon) usersChanged(list *users.List) {
 	d.usersFault.Store(nil)
 	// Tickets of an account that is no longer what it was are worthless, those
 	// of ended sessions too: another session of the account would take them.

@@ -26,7 +26,7 @@ import (
 	"ftps/pkg/ftpserver"
 	"ftps/pkg/limit"
 	"ftps/pkg/pki"
-	"ftps/pkg/users"
+	"ftps/pkg/watch"
 )
 
 // Off is the value of a port that is not opened.
@@ -76,6 +76,10 @@ type Config struct {
 	Banner  string
 	Version string // of the program
 
+	// Settings is the file that Reread reads: a change of it is a reload. ""
+	// is none.
+	Settings string
+
 	// Reread reads the settings again for a reload, and names those that
 	// differ from the start's and cannot change while the server runs. Of the
 	// Config only the fields that [Daemon.Reload] names are used. Nil is a
@@ -120,13 +124,15 @@ type Daemon struct {
 	metrics   *metrics      // or nil
 	log       *slog.Logger
 
-	reloading  sync.Mutex
-	usersFault atomic.Pointer[error] // why the file's accounts are not in use
-	draining   atomic.Bool
-	drain      chan struct{}
-	stop       chan struct{}
-	stopOnce   sync.Once
-	drainOnce  sync.Once
+	reloading    sync.Mutex            // held from reading a file until what it says is in force
+	settingsRead watch.Stamp           // what that file looked like when New was given what it says
+	fileRead     func()                // tests alone: called while a list is read and not in force yet
+	usersFault   atomic.Pointer[error] // why the file's accounts are not in use
+	draining     atomic.Bool
+	drain        chan struct{}
+	stop         chan struct{}
+	stopOnce     sync.Once
+	drainOnce    sync.Once
 }
 
 // New checks the configuration, loads what it names, binds the ports and
@@ -143,6 +149,9 @@ func New(cfg Config) (_ *Daemon, err error) {
 		cfg: cfg, log: cfg.Log,
 		drain: make(chan struct{}), stop: make(chan struct{}),
 		conns: limit.NewConnections(cmp.Or(cfg.MaxConnections, maxConnections), cmp.Or(cfg.MaxPerAddress, maxPerAddress)),
+	}
+	if cfg.Settings != "" {
+		d.settingsRead = watch.Look(cfg.Settings)
 	}
 	d.live.Store(&cfg)
 	if cfg.Level == nil {
@@ -265,7 +274,10 @@ func (d *Daemon) Run(ctx context.Context, now <-chan struct{}) error {
 		all.Go(func() { d.report("implicit", d.server.Serve(serving, l, true)) })
 	}
 	all.Go(func() { d.keeper.Watch(serving) })
-	all.Go(func() { _ = users.Watch(serving, d.cfg.Users, d.usersChanged) })
+	all.Go(func() { _ = watch.File(serving, d.cfg.Users, watch.Stamp{}, d.rereadUsers) })
+	if file := d.cfg.Settings; file != "" && d.cfg.Reread != nil {
+		all.Go(func() { _ = watch.File(serving, file, d.settingsRead, func() { _, _ = d.Reload() }) }) // told to the log
+	}
 	all.Go(func() { d.sweep(serving) })
 	all.Go(func() { d.housekeeping(serving) })
 	all.Go(func() { d.followPublic(serving) })

@@ -32,20 +32,46 @@ func (d *Daemon) Reload() (fixed []string, err error) {
 			return nil, err
 		}
 	}
-	list, err := users.Load(d.cfg.Users)
-	if none := errors.Is(err, fs.ErrNotExist) && d.Accounts() == 0; err != nil && !none {
-		d.usersChanged(nil, err)
+	list, err := d.loadUsersAgain()
+	if err != nil {
+		d.usersKept(err)
 		return nil, err
-	} else if none {
-		list = users.NewList()
 	}
-	d.usersChanged(list, nil)
+	d.usersChanged(list)
 	d.change(next)
 	d.log.Info("reloaded")
 	for _, name := range fixed {
 		d.log.Warn("setting-kept", "setting", name)
 	}
 	return fixed, d.keeper.Reload()
+}
+
+// rereadUsers is a reload of the accounts alone, as their file changed.
+func (d *Daemon) rereadUsers() {
+	// Whoever reads the file puts what it read in force before anybody reads
+	// it again: else a list that was read before a change could come after the
+	// one that has it, and an account that is gone would be back.
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
+	list, err := d.loadUsersAgain()
+	if err != nil {
+		d.usersKept(err)
+		return
+	}
+	d.usersChanged(list)
+}
+
+// loadUsersAgain reads the accounts. A file that is gone is a mistake, unless
+// there was none.
+func (d *Daemon) loadUsersAgain() (*users.List, error) {
+	list, err := users.Load(d.cfg.Users)
+	if errors.Is(err, fs.ErrNotExist) && d.Accounts() == 0 {
+		list, err = users.NewList(), nil
+	}
+	if d.fileRead != nil {
+		d.fileRead()
+	}
+	return list, err
 }
 
 // change puts the settings in force that can change while running.

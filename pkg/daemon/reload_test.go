@@ -5,11 +5,13 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
 	"ftps/pkg/catalog"
 	"ftps/pkg/dataport"
+	"ftps/pkg/users"
 )
 
 func TestAReloadGivesNewSessionsTheNewSettings(t *testing.T) {
@@ -114,5 +116,100 @@ func TestABanCoversTheNetworkOfAnIPv6Address(t *testing.T) {
 	}
 	if !b.remove(netip.MustParseAddr("2001:db8::1")) || b.has(netip.MustParseAddr("2001:db8::7")) {
 		t.Error("a neighbour's address did not lift the ban")
+	}
+}
+
+// A list that was read before an account was removed must not come into force
+// after the one without it, which somebody's reload has read meanwhile.
+func TestAListThatWasReadEarlierNeverComesInForceLater(t *testing.T) {
+	h := newHost(t, account("diego"), account("gone"))
+	d, err := New(h.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.run(d)()
+	read, goOn := make(chan struct{}), make(chan struct{})
+	var once sync.Once
+	d.reloading.Lock()
+	d.fileRead = func() { once.Do(func() { close(read); <-goOn }) }
+	d.reloading.Unlock()
+
+	moved := make(chan struct{})
+	go func() { defer close(moved); d.rereadUsers() }() // its file has both
+	<-read
+	if _, err := (users.File{Path: h.cfg.Users}).Remove(t.Context(), "gone"); err != nil {
+		t.Fatal(err)
+	}
+	if d.reloading.TryLock() {
+		d.reloading.Unlock()
+		t.Error("the file can be read again while an older list waits to be put in force")
+	}
+	reloaded := make(chan error, 1)
+	go func() { _, err := d.Reload(); reloaded <- err }()
+	close(goOn)
+	<-moved
+	if err := <-reloaded; err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := d.backend.verifier.List().Lookup("gone"); ok {
+		t.Error("an account that was removed is back")
+	}
+}
+
+// The negative control: without the lock, the list that was read first comes
+// last.
+func TestWithoutTheLockTheOlderListWins(t *testing.T) {
+	h := newHost(t, account("diego"), account("gone"))
+	d, err := New(h.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.run(d)()
+	older, err := d.loadUsersAgain()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := (users.File{Path: h.cfg.Users}).Remove(t.Context(), "gone"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := d.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	d.usersChanged(older)
+	if _, ok := d.backend.verifier.List().Lookup("gone"); !ok {
+		t.Error("the test above shows nothing")
+	}
+}
+
+func TestAChangeOfTheSettingsFileIsAReload(t *testing.T) {
+	h := newHost(t, account("diego"))
+	h.cfg.Settings = h.at("ftps.yaml")
+	write := func(banner string) {
+		t.Helper()
+		if err := os.WriteFile(h.cfg.Settings, []byte(banner), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("before")
+	next := h.cfg
+	h.cfg.Reread = func() (Config, []string, error) {
+		raw, err := os.ReadFile(h.cfg.Settings)
+		cfg := next
+		if cfg.Banner = string(raw); cfg.Banner == "wrong" {
+			err = errors.New("key banner")
+		}
+		return cfg, nil, err
+	}
+	h.cfg.Banner = "before"
+	d, _ := h.start()
+	write("wrong")
+	h.log.wait(t, "reload-refused")
+	if got := h.dial(d).Expect(220); got != "before" {
+		t.Errorf("with a mistake in the file: %q", got)
+	}
+	write("after")
+	h.log.wait(t, "reloaded")
+	if got := h.dial(d).Expect(220); got != "after" {
+		t.Errorf("%q", got)
 	}
 }
