@@ -333,13 +333,13 @@ func (w *clientWork) run(ctx context.Context) error {
 	// command; in the shell it ends the command that runs.
 	whole, stop := signal.NotifyContext(ctx, os.Interrupt)
 	defer stop()
-	conn, err := w.connector.Connect(whole)
-	if err != nil {
+	link := &shell.Link{Connector: w.connector, Retries: w.retries}
+	if err := link.Open(whole); err != nil {
 		return w.session.Tell(err)
 	}
-	defer conn.Close()
-	w.session.Server, w.session.User = conn, w.connector.User()
-	w.session.Files = shell.Mover{Conn: conn, Config: mirror.Config{
+	defer link.Close()
+	w.session.Server, w.session.User = link, w.connector.User()
+	w.session.Files = shell.Mover{Conn: link.Conn, Config: mirror.Config{
 		Dial: w.connector.Another, Jobs: w.jobs, Retries: w.retries, Verify: w.proof,
 		Site: w.connector.User() + "@" + w.connector.Target.Address(),
 	}}
@@ -347,6 +347,7 @@ func (w *clientWork) run(ctx context.Context) error {
 	if err != nil {
 		return w.session.Tell(err)
 	}
+	link.Lost = session.Lost
 	if folder := w.connector.Target.Folder; folder != "" {
 		if err := session.Command(whole, []string{"cd", folder}); err != nil {
 			return err

@@ -116,7 +116,7 @@ type batching struct {
 func (b *batching) failed(item Item, err error) {
 	switch {
 	case b.ctx.Err() != nil:
-	case again(err), errors.Is(err, errAlone):
+	case ftpclient.Again(err), errors.Is(err, errAlone):
 		b.rest = append(b.rest, item)
 	default:
 		b.run.failed(item, err)

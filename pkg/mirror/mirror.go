@@ -106,7 +106,7 @@ const restoreTime = 5 * time.Second
 // beside them.
 var (
 	// ErrIsFolder: a folder was named and Options.Recursive is not set.
-	ErrIsFolder error = fault.New("client.is-folder")
+	ErrIsFolder error = &classed{fault.New("client.is-folder"), ftpclient.Usage}
 	// ErrNotFolder: the target ends in a slash and is no folder.
 	ErrNotFolder error = fault.New("client.not-folder")
 	// ErrNotRegular: a local file that is a device, a FIFO or a socket.
@@ -114,29 +114,34 @@ var (
 	// ErrSymlink: a symlink in a tree that leads out of it, or to a folder.
 	ErrSymlink error = fault.New("client.symlink")
 	// ErrSize: more or fewer bytes arrived than the file is long.
-	ErrSize error = &damage{fault.New("client.size")}
+	ErrSize error = damage(fault.New("client.size"))
 	// ErrHash: the server's hash of the file is not that of what passed.
-	ErrHash error = &damage{fault.New("client.hash")}
+	ErrHash error = damage(fault.New("client.hash"))
 	// ErrNoHash: a hash was demanded, and the server tells none.
 	ErrNoHash error = fault.New("client.no-hash")
 	// ErrChanged: the source changed while it was read.
-	ErrChanged error = &damage{fault.New("client.changed")}
+	ErrChanged error = damage(fault.New("client.changed"))
 	// ErrTooDeep: a tree that is deeper than any that was made by hand.
 	ErrTooDeep error = fault.New("client.too-deep")
 	// ErrTwice: two entries of one folder have the same name.
 	ErrTwice error = fault.New("client.twice")
 )
 
-// damage is an error about content.
-type damage struct{ fault *fault.Error }
+// classed is an error that knows its class.
+type classed struct {
+	fault *fault.Error
+	class ftpclient.ClassCode
+}
 
-func (d *damage) Error() string { return d.fault.Error() }
+func damage(f *fault.Error) error { return &classed{f, ftpclient.Damaged} }
+
+func (c *classed) Error() string { return c.fault.Error() }
 
 // Message implements the catalogue's interface.
-func (d *damage) Message() (string, []any) { return d.fault.Message() }
+func (c *classed) Message() (string, []any) { return c.fault.Message() }
 
 // Class implements [ftpclient.Classified].
-func (*damage) Class() ftpclient.ClassCode { return ftpclient.Damaged }
+func (c *classed) Class() ftpclient.ClassCode { return c.class }
 
 // Why a resume begins again.
 var (
@@ -192,7 +197,7 @@ func (e *PartialError) Class() ftpclient.ClassCode { return ftpclient.SomeFailed
 // that is a folder, else as local. Remote paths are absolute, or relative to
 // the folder after login.
 func (t *Transfer) Get(ctx context.Context, remote, local string, o Options) (Result, error) {
-	plan, err := t.PlanGet(ctx, remote, local, o)
+	plan, err := retried(ctx, t, func() (*Plan, error) { return t.PlanGet(ctx, remote, local, o) })
 	if err != nil {
 		return Result{}, told(err)
 	}
@@ -202,7 +207,7 @@ func (t *Transfer) Get(ctx context.Context, remote, local string, o Options) (Re
 // Put sends a local file or folder, placed as cp would: into remote if that
 // is a folder, else as remote.
 func (t *Transfer) Put(ctx context.Context, local, remote string, o Options) (Result, error) {
-	plan, err := t.PlanPut(ctx, local, remote, o)
+	plan, err := retried(ctx, t, func() (*Plan, error) { return t.PlanPut(ctx, local, remote, o) })
 	if err != nil {
 		return Result{}, told(err)
 	}
@@ -320,16 +325,14 @@ func told(err error) error {
 	return fault.Wrap(err, "client.local", name, cause)
 }
 
-// again reports whether a file that failed so may be worth another try.
-func again(err error) bool {
-	for _, target := range []error{
-		ftpclient.ErrLost, ftpclient.ErrConnect, ftpclient.ErrTruncated, ftpclient.ErrStalled,
-		ftpclient.ErrTimeout, ftpclient.ErrDataLost, ftpclient.ErrUnconfirmed, ftpclient.ErrClosed,
-	} {
-		if errors.Is(err, target) {
-			return true
+// retried looks again where the connection broke: nothing has been changed
+// yet.
+func retried[T any](ctx context.Context, t *Transfer, look func() (T, error)) (T, error) {
+	for attempt := 0; ; attempt++ {
+		found, err := look()
+		if err == nil || attempt >= t.cfg.Retries || t.cfg.Dial == nil || !ftpclient.Again(err) ||
+			ftpclient.Pause(ctx, attempt) != nil {
+			return found, err
 		}
 	}
-	var reply *ftpclient.ReplyError
-	return errors.As(err, &reply) && (reply.Reply.Code == 421 || reply.Reply.Code == 425 || reply.Reply.Code == 426)
 }

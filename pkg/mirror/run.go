@@ -6,7 +6,6 @@ import (
 	"os"
 	"path"
 	"sync"
-	"time"
 
 	"ftps/pkg/ftp"
 	"ftps/pkg/ftpclient"
@@ -143,16 +142,13 @@ func (r *run) one(ctx context.Context, root *os.Root, item Item) {
 				return
 			}
 		}
-		if ctx.Err() != nil || attempt >= r.t.cfg.Retries || !again(err) {
+		if ctx.Err() != nil || attempt >= r.t.cfg.Retries || !ftpclient.Again(err) {
 			r.failed(item, err)
 			return
 		}
 		r.t.tell(Retrying{Item: item, Attempt: attempt + 1, Err: err})
 		resume = true
-		select {
-		case <-time.After(min(time.Second<<attempt, 30*time.Second)):
-		case <-ctx.Done():
-		}
+		_ = ftpclient.Pause(ctx, attempt)
 	}
 }
 

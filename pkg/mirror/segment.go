@@ -192,15 +192,12 @@ func (s *several) all(ctx context.Context) error {
 				if err == nil || ctx.Err() != nil {
 					return
 				}
-				if attempt >= s.run.t.cfg.Retries || !again(err) {
+				if attempt >= s.run.t.cfg.Retries || !ftpclient.Again(err) {
 					s.stop(err)
 					return
 				}
 				s.run.t.tell(Retrying{Item: s.item, Attempt: attempt + 1, Err: err})
-				select {
-				case <-time.After(min(time.Second<<attempt, 30*time.Second)):
-				case <-ctx.Done():
-				}
+				_ = ftpclient.Pause(ctx, attempt)
 			}
 		})
 	}

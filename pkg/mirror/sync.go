@@ -114,6 +114,10 @@ func (e *TooManyError) Message() (string, []any) {
 // Compare scans source and target, which are folders, and says what makes
 // the target equal to the source. Nothing is changed.
 func (t *Transfer) Compare(ctx context.Context, source, target string, o MirrorOptions) (*Changes, error) {
+	return retried(ctx, t, func() (*Changes, error) { return t.differences(ctx, source, target, o) })
+}
+
+func (t *Transfer) differences(ctx context.Context, source, target string, o MirrorOptions) (*Changes, error) {
 	choose, err := newChoice(o.Exclude, o.Include)
 	if err != nil {
 		return nil, err

@@ -66,9 +66,21 @@ func (c *Connector) Connect(ctx context.Context) (*ftpclient.Conn, error) {
 	return conn, nil
 }
 
+// Again makes the connection of Connect once more: the same account, nobody
+// asked, nothing shown. The password has stayed in memory for it.
+func (c *Connector) Again(ctx context.Context) (*ftpclient.Conn, error) {
+	defer c.Dialogue.mutely()()
+	c.Dialogue.anew()
+	return c.loggedIn(ctx, c.Dialogue)
+}
+
 // Another returns a further connection of the same account.
 func (c *Connector) Another(ctx context.Context) (*ftpclient.Conn, error) {
-	conn, err := c.dial(ctx, c.Dialogue.beside())
+	return c.loggedIn(ctx, c.Dialogue.beside())
+}
+
+func (c *Connector) loggedIn(ctx context.Context, d *Dialogue) (*ftpclient.Conn, error) {
+	conn, err := c.dial(ctx, d)
 	if err != nil {
 		return nil, err
 	}

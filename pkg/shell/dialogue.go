@@ -164,6 +164,26 @@ func (d *Dialogue) hush() (speak func()) {
 	}
 }
 
+// mutely is hush for a connection whose end is no news either.
+func (d *Dialogue) mutely() (speak func()) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	before := d.mute
+	d.mute = !d.verbose
+	return func() {
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		d.mute = before
+	}
+}
+
+// anew forgets what a connection that is no more had been asked.
+func (d *Dialogue) anew() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.sent = nil
+}
+
 // hold keeps final replies back until the returned function is called, so
 // that a listing stands between the reply that it begins and the one that it
 // is complete.

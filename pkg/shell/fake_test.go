@@ -189,6 +189,19 @@ func (f *server) TLS() tls.ConnectionState {
 
 func (f *server) Usable() bool { return !f.lost && !f.left }
 
+func (f *server) Gone() bool { return f.lost }
+
+func (f *server) Touch(_ context.Context, p string, at time.Time) error {
+	e, ok := f.tree[f.abs(p)]
+	if !ok {
+		f.add(f.abs(p), ftp.File, 0)
+		e = f.tree[f.abs(p)]
+	}
+	e.ModTime = at
+	f.tree[f.abs(p)] = e
+	return nil
+}
+
 // moved is what a Files was asked for.
 type moved struct {
 	from, to string
@@ -232,7 +245,7 @@ func (m *mover) Mirror(_ context.Context, source, target string, o mirror.Mirror
 	return mirror.Result{}, nil
 }
 
-func (m *mover) Cat(_ context.Context, name string, out io.Writer) error {
+func (m *mover) Read(_ context.Context, name string, _ int64, out io.Writer) error {
 	_, err := io.WriteString(out, "content of "+name+"\n")
 	return err
 }

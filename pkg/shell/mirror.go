@@ -14,7 +14,10 @@ import (
 
 // Mirror implements [Files].
 func (m Mover) Mirror(ctx context.Context, source, target string, o mirror.MirrorOptions, see func(*mirror.Changes) bool, tell func(mirror.Event)) (mirror.Result, error) {
-	t := m.transfer(mirror.Options{Recursive: true}, tell)
+	t, err := m.transfer(ctx, mirror.Options{Recursive: true}, tell)
+	if err != nil {
+		return mirror.Result{}, err
+	}
 	defer t.Close()
 	changes, err := t.Compare(ctx, source, target, o)
 	if err != nil || !see(changes) {

@@ -20,6 +20,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"ftps/pkg/catalog"
 	"ftps/pkg/fault"
@@ -27,7 +28,7 @@ import (
 	"ftps/pkg/ftpclient"
 )
 
-// Server is a connection after login; *ftpclient.Conn is one.
+// Server is a connection after login; [Link] is one.
 type Server interface {
 	Cwd(ctx context.Context, path string) error
 	Pwd(ctx context.Context) (string, error)
@@ -44,9 +45,11 @@ type Server interface {
 	Quit(ctx context.Context) error
 	TLS() tls.ConnectionState
 	Usable() bool
+	// Gone reports that the connection is lost for good.
+	Gone() bool
+	// Touch makes an empty file, or sets the time of one that is there.
+	Touch(ctx context.Context, path string, at time.Time) error
 }
-
-var _ Server = (*ftpclient.Conn)(nil)
 
 // Options are what a session works with.
 type Options struct {
@@ -250,7 +253,7 @@ func (s *Session) Interact(ctx context.Context, t *Terminal, historyPath string)
 			t.remember("")
 		}
 		err = s.interruptible(ctx, func(ctx context.Context) error { return s.Line(ctx, line) })
-		if !s.left && !s.Server.Usable() {
+		if !s.left && s.Server.Gone() {
 			fmt.Fprintln(s.Err, "ftps: "+s.text("shell.lost", s.Host))
 			if err == nil {
 				err = ftpclient.ErrClosed

@@ -22,26 +22,34 @@ type Files interface {
 	// Mirror compares two folders, shows what differs to see, and where that
 	// returns true makes the target equal to the source.
 	Mirror(ctx context.Context, source, target string, o mirror.MirrorOptions, see func(*mirror.Changes) bool, tell func(mirror.Event)) (mirror.Result, error)
-	// Cat writes a remote file to out.
-	Cat(ctx context.Context, remote string, out io.Writer) error
+	// Read writes a remote file, from an offset on, to out.
+	Read(ctx context.Context, remote string, offset int64, out io.Writer) error
 }
 
 // Mover is the Files of a session that has a server.
 type Mover struct {
-	Conn   *ftpclient.Conn // the session's own
-	Config mirror.Config   // all but Conn and Progress
+	// Conn returns the session's own connection, made again where it was
+	// lost.
+	Conn   func(ctx context.Context) (*ftpclient.Conn, error)
+	Config mirror.Config // all but Conn and Progress
 }
 
 // Get implements [Files].
 func (m Mover) Get(ctx context.Context, remote, local string, o mirror.Options, tell func(mirror.Event)) (mirror.Result, error) {
-	t := m.transfer(o, tell)
+	t, err := m.transfer(ctx, o, tell)
+	if err != nil {
+		return mirror.Result{}, err
+	}
 	defer t.Close()
 	return t.Get(ctx, remote, local, o)
 }
 
 // Put implements [Files].
 func (m Mover) Put(ctx context.Context, local, remote string, o mirror.Options, tell func(mirror.Event)) (mirror.Result, error) {
-	t := m.transfer(o, tell)
+	t, err := m.transfer(ctx, o, tell)
+	if err != nil {
+		return mirror.Result{}, err
+	}
 	defer t.Close()
 	return t.Put(ctx, local, remote, o)
 }
@@ -49,18 +57,54 @@ func (m Mover) Put(ctx context.Context, local, remote string, o mirror.Options, 
 // transfer is a new one for each command: further connections live as long
 // as there are many files to move, and a single file goes over the session's
 // own, whose replies the person sees.
-func (m Mover) transfer(o mirror.Options, tell func(mirror.Event)) *mirror.Transfer {
+func (m Mover) transfer(ctx context.Context, o mirror.Options, tell func(mirror.Event)) (*mirror.Transfer, error) {
+	conn, err := m.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
 	config := m.Config
-	config.Conn, config.Progress = m.Conn, tell
+	config.Conn, config.Progress = conn, tell
 	if !o.Recursive {
 		config.Jobs = max(1, o.Segments)
 	}
-	return mirror.New(config)
+	return mirror.New(config), nil
 }
 
-// Cat implements [Files].
-func (m Mover) Cat(ctx context.Context, remote string, out io.Writer) error {
-	d, err := m.Conn.Retrieve(ctx, remote, 0)
+// Read implements [Files]. Where the connection breaks it goes on behind what
+// was written, if the file is still the same.
+func (m Mover) Read(ctx context.Context, remote string, offset int64, out io.Writer) error {
+	var before ftp.Entry
+	for attempt := 0; ; attempt++ {
+		conn, err := m.Conn(ctx)
+		if err != nil {
+			return err
+		}
+		now := ftp.Entry{}
+		if m.Config.Retries > 0 {
+			if now, err = conn.Stat(ctx, remote); err != nil && conn.Usable() {
+				return err
+			}
+		}
+		switch {
+		case err != nil:
+		case attempt == 0:
+			before = now
+		case now.Size != before.Size || !now.ModTime.Equal(before.ModTime):
+			return mirror.ErrChanged
+		}
+		written := counted{w: out}
+		if err == nil {
+			err = read(ctx, conn, remote, offset, &written)
+		}
+		offset += written.n
+		if err == nil || written.err != nil || !ftpclient.Again(err) || attempt >= m.Config.Retries || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+func read(ctx context.Context, conn *ftpclient.Conn, remote string, offset int64, out io.Writer) error {
+	d, err := conn.Retrieve(ctx, remote, offset)
 	if err != nil {
 		return err
 	}
@@ -69,6 +113,20 @@ func (m Mover) Cat(ctx context.Context, remote string, out io.Writer) error {
 		err = closing
 	}
 	return err
+}
+
+// counted counts what was written, and keeps why no more was.
+type counted struct {
+	w   io.Writer
+	n   int64
+	err error
+}
+
+func (c *counted) Write(b []byte) (int, error) {
+	n, err := c.w.Write(b)
+	c.n += int64(n)
+	c.err = err
+	return n, err
 }
 
 func runGet(ctx context.Context, s *Session, args arguments, out io.Writer) error {
@@ -162,7 +220,7 @@ func (s *Session) localSource(typed string) string {
 func runCat(ctx context.Context, s *Session, args arguments, out io.Writer) error {
 	defer s.Dialogue.hush()()
 	for _, name := range args.operands {
-		if err := s.Files.Cat(ctx, name, out); err != nil {
+		if err := s.Files.Read(ctx, name, 0, out); err != nil {
 			return err
 		}
 	}
