@@ -54,6 +54,8 @@ var cliRows = []Row{
 		ES: "la carpeta raíz %s no es una carpeta\nindique otra con --root-dir"},
 	{Key: "cli.server.root.failed", EN: "cannot use the root folder %s: %v", ES: "no se puede usar la carpeta raíz %s: %v"},
 	{Key: "cli.server.home", EN: "cannot make the home %s: %v", ES: "no se puede crear la carpeta %s: %v"},
+	{Key: "cli.server.system", EN: "the server does not run on Windows: there one file has many names, and an account could not be kept in its home\nthe client, accounts and certificates work here; run the server on Linux or macOS",
+		ES: "el servidor no funciona en Windows: allí un archivo tiene muchos nombres, y no se podría mantener una cuenta en su carpeta\nel cliente, las cuentas y los certificados sí funcionan aquí; ejecute el servidor en Linux o macOS"},
 	{Key: "cli.server.root.refused", EN: "the server does not run as root\nname the user to become with --run-as USER, or insist with --run-as root",
 		ES: "el servidor no se ejecuta como root\nindique a qué usuario pasar con --run-as USUARIO, o insista con --run-as root"},
 	{Key: "cli.server.runas.unknown", EN: "there is no user %q for --run-as", ES: "no existe el usuario %q de --run-as"},

@@ -21,6 +21,7 @@ func Check(cfg Config) []error {
 			wrong = append(wrong, err)
 		}
 	}
+	note(holds())
 	_, err := findIdentity(cfg.RunAs, cfg.AllowRoot)
 	note(err)
 	for i, files := range cfg.Certs {

@@ -160,6 +160,9 @@ func New(cfg Config) (_ *Daemon, err error) {
 	d.cfg.Level.Set(cfg.LogLevel)
 	d.public = newPublic(cfg.PublicIP)
 	d.counters.since = time.Now()
+	if err := holds(); err != nil {
+		return nil, err
+	}
 	identity, err := findIdentity(cfg.RunAs, cfg.AllowRoot)
 	if err != nil {
 		return nil, err

@@ -6,7 +6,7 @@ import "ftps/pkg/fault"
 
 // identity is the user to serve as: on this system always the one who
 // started the program.
-type identity struct{}
+type identity struct{ uid int }
 
 func findIdentity(name string, _ bool) (*identity, error) {
 	if name != "" {
