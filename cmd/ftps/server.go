@@ -221,6 +221,12 @@ func daemonConfig(set *config.Server, lang catalog.Lang) daemon.Config {
 		IdleTimeout:      set.IdleTimeout,
 		StallTimeout:     set.StallTimeout,
 		DataTimeout:      set.DataTimeout,
+		SessionTimeout:   set.SessionTimeout,
+		MinRate:          set.MinRate,
+
+		BanScore: set.BanScore,
+		BanTime:  set.BanTime,
+		NeverBan: set.NeverBan,
 
 		Lang:    lang,
 		Banner:  set.Banner,

@@ -55,6 +55,8 @@ type Server interface {
 type Ban struct {
 	Network netip.Prefix
 	Until   time.Time // zero is the end of the run
+
+	Automatic bool // for what the address did, not by the administrator
 }
 
 func (b Ban) String() string {

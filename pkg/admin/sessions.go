@@ -174,7 +174,7 @@ func BanOf(addr netip.Addr, until time.Time) Ban {
 	if addr.Is6() {
 		bits = 64
 	}
-	return Ban{netip.PrefixFrom(addr, bits), until}
+	return Ban{Network: netip.PrefixFrom(addr, bits), Until: until}
 }
 
 // banned reads an address, or a network as bans shows it.
@@ -229,10 +229,14 @@ func bans(e *Env, _ []string) error {
 		if !b.Until.IsZero() {
 			o["until"], left = b.Until, since(time.Until(b.Until))
 		}
+		by := e.text("console.bans.admin")
+		if b.Automatic {
+			o["automatic"], by = true, e.text("console.bans.automatic")
+		}
 		if e.JSON {
 			e.object(o)
 		}
-		rows = append(rows, []string{b.String(), left})
+		rows = append(rows, []string{b.String(), left, by})
 	}
 	if !e.JSON {
 		e.table(e.text("console.bans.head"), rows)

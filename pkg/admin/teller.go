@@ -1,6 +1,8 @@
 package admin
 
 import (
+	"time"
+
 	"fmt"
 	"io"
 
@@ -19,7 +21,7 @@ type Teller struct {
 // the same screen need not repeat it.
 func Tells(e event.Event) bool {
 	switch e.(type) {
-	case event.Connected, event.LoggedIn, event.FolderChanged, event.Kicked, event.Disconnected:
+	case event.Connected, event.LoggedIn, event.FolderChanged, event.Kicked, event.Banned, event.Disconnected:
 		return true
 	}
 	return false
@@ -40,6 +42,8 @@ func (t Teller) Handle(e event.Event) {
 		} else {
 			t.say("console.event.kicked", e.Number, who(e.Session))
 		}
+	case event.Banned:
+		t.say("console.event.banned", BanOf(e.Remote.Addr(), time.Time{}), e.Span, e.Last)
 	case event.Disconnected:
 		t.say("console.event.gone", e.Number, who(e.Session))
 	}

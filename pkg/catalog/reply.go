@@ -7,6 +7,7 @@ var replyRows = []Row{
 	{"reply.welcome", 220, "Welcome to the FTP server", "Bienvenido al servidor FTP"},
 	{"reply.bye", 221, "Closing connection", "Cerrando conexión"},
 	{"reply.connections", 421, "Too many connections, try again later", "Demasiadas conexiones, intente más tarde"},
+	{"reply.banned", 421, "This address is refused for now, closing connection", "Esta dirección no se admite por ahora, cerrando conexión"},
 	{"reply.shutdown", 421, "The server is shutting down", "El servidor se está cerrando"},
 	{"reply.kicked", 421, "Kicked out by the administrator", "Expulsado por el administrador"},
 	{"reply.idle", 421, "No command for too long, closing connection", "Demasiado tiempo sin comandos, cerrando conexión"},

@@ -56,6 +56,12 @@ type Server struct {
 
 	MaxConnections, MaxPerAddress, MaxBeforeLogin                          int
 	HandshakeTimeout, LoginTimeout, IdleTimeout, DataTimeout, StallTimeout time.Duration
+	SessionTimeout                                                         time.Duration // 0 is none
+	MinRate                                                                int64         // bytes a second; 0 is none
+
+	BanScore int // 0 is never
+	BanTime  time.Duration
+	NeverBan []netip.Prefix
 
 	Umask       fs.FileMode
 	NoFsync     bool

@@ -33,7 +33,13 @@ func WriteExample(w io.Writer, text func(key string, args ...any) string) error 
 func (row Setting) yaml() string {
 	switch {
 	case row.List:
-		return "[" + row.Default + "]"
+		words := strings.Split(row.Default, ",")
+		for i, word := range words {
+			if strings.HasPrefix(word, ":") { // which YAML would take for a key's end
+				words[i] = `"` + word + `"`
+			}
+		}
+		return "[" + strings.Join(words, ", ") + "]"
 	case row.Default == "" || row.Octal:
 		return `"` + row.Default + `"`
 	}

@@ -88,6 +88,12 @@ func Settings() []Setting {
 			parse: text(func(s *Server) *string { return &s.ClientCA })},
 		{Name: "session-reuse", Default: "require", Live: true, Group: security, Help: "config.help.session_reuse",
 			parse: choice(func(s *Server) *string { return &s.Reuse }, "require", "prefer")},
+		{Name: "ban-score", Default: "100", Live: true, Group: security, Help: "config.help.ban_score",
+			parse: orOff(count(func(s *Server) *int { return &s.BanScore }), func(s *Server) { s.BanScore = 0 })},
+		{Name: "ban-time", Default: "10m", Live: true, Group: security, Help: "config.help.ban_time",
+			parse: duration(func(s *Server) *time.Duration { return &s.BanTime })},
+		{Name: "never-ban", Default: "127.0.0.0/8,::1", List: true, Live: true, Group: security, Help: "config.help.never_ban",
+			parse: parseNeverBan},
 		{Name: "run-as", Group: security, Help: "config.help.run_as",
 			parse: text(func(s *Server) *string { return &s.RunAs })},
 
@@ -107,6 +113,10 @@ func Settings() []Setting {
 			parse: duration(func(s *Server) *time.Duration { return &s.DataTimeout })},
 		{Name: "stall-timeout", Default: "1m", Live: true, Group: limits, Help: "config.help.stall_timeout",
 			parse: duration(func(s *Server) *time.Duration { return &s.StallTimeout })},
+		{Name: "min-rate", Default: "1 KiB", Live: true, Group: limits, Help: "config.help.min_rate",
+			parse: orOff(parseMinRate, func(s *Server) { s.MinRate = 0 })},
+		{Name: "session-timeout", Default: "off", Live: true, Group: limits, Help: "config.help.session_timeout",
+			parse: orOff(duration(func(s *Server) *time.Duration { return &s.SessionTimeout }), func(s *Server) { s.SessionTimeout = 0 })},
 
 		{Name: "lang", Live: true, Group: speech, Help: "config.help.lang",
 			parse: parseLang},
@@ -336,25 +346,56 @@ func isHostName(word string) bool {
 	return err != nil && len(word) <= 253
 }
 
-func parseProxyFrom(s *Server, words []string) error {
-	s.ProxyFrom = nil
+func parseProxyFrom(s *Server, words []string) (err error) {
+	s.ProxyFrom, err = networks(words)
+	return err
+}
+
+func parseNeverBan(s *Server, words []string) (err error) {
+	if len(words) == 1 && (words[0] == None || words[0] == "false") { // YAML 1.1 readers take off for false
+		s.NeverBan = nil
+		return nil
+	}
+	s.NeverBan, err = networks(words)
+	return err
+}
+
+// networks reads addresses and networks, in one word or in several.
+func networks(words []string) (all []netip.Prefix, err error) {
 	for _, word := range strings.Split(strings.Join(words, ","), ",") {
 		if word = strings.TrimSpace(word); word == "" {
 			if len(words) == 0 {
 				continue
 			}
-			return fault.New("config.value.empty")
+			return nil, fault.New("config.value.empty")
 		}
 		prefix, err := users.ParsePrefix(word)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if prefix.Bits() == 0 {
-			return fault.New("config.value.everyone", word)
+			return nil, fault.New("config.value.everyone", word)
 		}
-		s.ProxyFrom = append(s.ProxyFrom, prefix)
+		all = append(all, prefix)
 	}
-	return nil
+	return all, nil
+}
+
+func parseMinRate(s *Server, words []string) (err error) {
+	s.MinRate, err = users.ParseSize(words[0])
+	return err
+}
+
+// orOff is parse for a setting that may be off, which a zero means as well.
+func orOff(parse func(*Server, []string) error, off func(*Server)) func(*Server, []string) error {
+	return func(s *Server, words []string) error {
+		switch words[0] {
+		case None, "false", "0": // YAML 1.1 readers take off for false
+			off(s)
+			return nil
+		}
+		return parse(s, words)
+	}
 }
 
 func parseUmask(s *Server, words []string) error {

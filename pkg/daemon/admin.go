@@ -17,7 +17,6 @@ var _ admin.Server = (*Daemon)(nil)
 // Why a connection or a login is refused, for the log.
 var (
 	errDraining = fault.New("console.reason.draining")
-	errBanned   = fault.New("console.reason.banned")
 	errChanged  = fault.New("console.reason.changed")
 )
 

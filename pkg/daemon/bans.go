@@ -23,37 +23,92 @@ func (d *Daemon) Ban(addr netip.Addr, span time.Duration) (kicked int) {
 }
 
 // Unban implements [admin.Server].
-func (d *Daemon) Unban(addr netip.Addr) bool { return d.bans.remove(addr) }
+//
+// What stood against the address is forgiven as well, or its next slip would
+// ban it for twice as long.
+func (d *Daemon) Unban(addr netip.Addr) bool {
+	d.scores.Forget(addr)
+	return d.bans.remove(addr)
+}
 
 // Bans implements [admin.Server].
 func (d *Daemon) Bans() []admin.Ban { return d.bans.all() }
 
-// bans are addresses that may not connect, IPv6 ones by their /64, and until
-// when; zero is for good.
+// bans are addresses that may not connect, IPv6 ones by their /64.
 type bans struct {
-	mu    sync.Mutex
-	until map[netip.Addr]time.Time
+	mu        sync.Mutex
+	of        map[netip.Addr]ban
+	automatic int // of them
 }
 
+type ban struct {
+	until     time.Time // zero is for good
+	automatic bool      // by the score, not by the administrator
+}
+
+// mostAutomatic bounds the bans that nobody asked for: whoever has a million
+// addresses must not have the server remember them all.
+const mostAutomatic = 16384
+
+// add bans an address for the administrator.
 func (b *bans) add(addr netip.Addr, span time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.until == nil {
-		b.until = make(map[netip.Addr]time.Time)
-	}
 	var end time.Time
 	if span > 0 {
 		end = time.Now().Add(span)
 	}
-	b.until[limit.Network(addr)] = end
+	b.put(limit.Network(addr), ban{until: end})
+}
+
+// addAutomatic bans an address for its score. What the administrator said
+// stays.
+func (b *bans) addAutomatic(addr netip.Addr, span time.Duration) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	addr = limit.Network(addr)
+	if old, ok := b.of[addr]; ok && !old.automatic && !over(old.until) {
+		return
+	}
+	if b.automatic >= mostAutomatic {
+		b.forget()
+	}
+	if b.automatic >= mostAutomatic {
+		for other, old := range b.of {
+			if old.automatic {
+				b.drop(other)
+				break
+			}
+		}
+	}
+	b.put(addr, ban{until: time.Now().Add(span), automatic: true})
+}
+
+// put and drop keep the count. The caller holds the lock.
+func (b *bans) put(addr netip.Addr, one ban) {
+	if b.of == nil {
+		b.of = make(map[netip.Addr]ban)
+	}
+	b.drop(addr)
+	b.of[addr] = one
+	if one.automatic {
+		b.automatic++
+	}
+}
+
+func (b *bans) drop(addr netip.Addr) {
+	if b.of[addr].automatic {
+		b.automatic--
+	}
+	delete(b.of, addr)
 }
 
 func (b *bans) remove(addr netip.Addr) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.forget()
-	_, ok := b.until[limit.Network(addr)]
-	delete(b.until, limit.Network(addr))
+	_, ok := b.of[limit.Network(addr)]
+	b.drop(limit.Network(addr))
 	return ok
 }
 
@@ -61,9 +116,9 @@ func (b *bans) has(addr netip.Addr) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	addr = limit.Network(addr)
-	end, ok := b.until[addr]
-	if ok && over(end) {
-		delete(b.until, addr)
+	one, ok := b.of[addr]
+	if ok && over(one.until) {
+		b.drop(addr)
 		return false
 	}
 	return ok
@@ -75,15 +130,21 @@ func (b *bans) all() []admin.Ban {
 	defer b.mu.Unlock()
 	b.forget()
 	var all []admin.Ban
-	for _, addr := range slices.SortedFunc(maps.Keys(b.until), netip.Addr.Compare) {
-		all = append(all, admin.BanOf(addr, b.until[addr]))
+	for _, addr := range slices.SortedFunc(maps.Keys(b.of), netip.Addr.Compare) {
+		one := admin.BanOf(addr, b.of[addr].until)
+		one.Automatic = b.of[addr].automatic
+		all = append(all, one)
 	}
 	return all
 }
 
 // forget drops what is over. The caller holds the lock.
 func (b *bans) forget() {
-	maps.DeleteFunc(b.until, func(_ netip.Addr, end time.Time) bool { return over(end) })
+	for addr, one := range b.of {
+		if over(one.until) {
+			b.drop(addr)
+		}
+	}
 }
 
 func over(end time.Time) bool { return !end.IsZero() && time.Now().After(end) }

@@ -70,7 +70,13 @@ type Config struct {
 	LoginTimeout     time.Duration
 	IdleTimeout      time.Duration
 	StallTimeout     time.Duration
+	SessionTimeout   time.Duration // for a whole session; 0 is no limit
+	MinRate          int64         // bytes a second that a transfer must at least move; 0 is no limit
 	DataTimeout      time.Duration // for a data connection to come; see dataport.Config
+
+	BanScore int            // the score that bans an address; 0 is never
+	BanTime  time.Duration  // of the first ban; 10 min
+	NeverBan []netip.Prefix // addresses that have no score
 
 	Lang    catalog.Lang
 	Banner  string
@@ -118,6 +124,7 @@ type Daemon struct {
 	backend   *backend
 	conns     *limit.Connections
 	bans      bans
+	scores    *limit.Scores
 	counters  counters
 	queue     *queue
 	socket    *admin.Socket // or nil
@@ -153,6 +160,7 @@ func New(cfg Config) (_ *Daemon, err error) {
 	if cfg.Settings != "" {
 		d.settingsRead = watch.Look(cfg.Settings)
 	}
+	d.scores = limit.NewScores(scorePolicy(&cfg))
 	d.live.Store(&cfg)
 	if cfg.Level == nil {
 		d.cfg.Level = new(slog.LevelVar)
@@ -220,6 +228,7 @@ func New(cfg Config) (_ *Daemon, err error) {
 	if d.metrics != nil {
 		sink = append(sink, d.metrics)
 	}
+	sink = append(sink, &scorer{d, d.scores, sink})
 	d.ports = dataport.New(dataport.Config{Listeners: d.listeners.data, TLS: d.tlsConfig(), Sink: sink, Connect: cfg.DataTimeout})
 	d.server = ftpserver.New(ftpserver.Config{
 		Backend:  d.backend,
@@ -239,6 +248,8 @@ func New(cfg Config) (_ *Daemon, err error) {
 		LoginTimeout:     cfg.LoginTimeout,
 		IdleTimeout:      cfg.IdleTimeout,
 		StallTimeout:     cfg.StallTimeout,
+		SessionTimeout:   cfg.SessionTimeout,
+		MinRate:          cfg.MinRate,
 	})
 	return d, nil
 }

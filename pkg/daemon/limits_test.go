@@ -11,7 +11,7 @@ import (
 // full waits for the line about a connection that was not admitted.
 func (h *host) full(t *testing.T, setting string) {
 	t.Helper()
-	line := h.log.wait(t, "disconnected")
+	line := h.log.wait(t, "turned-away")
 	if why, _ := line["cause"].(string); !strings.Contains(why, setting) {
 		t.Errorf("the log says %q, which does not name %s", why, setting)
 	}

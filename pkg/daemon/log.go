@@ -124,8 +124,14 @@ func (d *Daemon) record(e event.Event) {
 		d.line(slog.LevelWarn, "kicked", e.Session, nil, "reason", e.Reason)
 	case event.Disconnected:
 		d.line(slog.LevelInfo, "disconnected", e.Session, e.Cause, "seconds", e.Duration.Seconds())
+	case event.Banned:
+		d.line(slog.LevelWarn, "banned", e.Session, nil, "seconds", e.Span.Seconds(), "last", e.Last)
 	case event.TurnedAway:
-		d.log.Warn("turned-away", "number", e.Number, "remote", e.Remote.String(), "cause", d.cause(e.Cause))
+		attrs := []any{"number", e.Number, "remote", e.Remote.String(), "cause", d.cause(e.Cause)}
+		if name := settingOf(e.Cause); name != "" {
+			attrs = append(attrs, "setting", name)
+		}
+		d.log.Warn("turned-away", attrs...)
 	case event.Trouble:
 		d.log.Error("trouble", "where", e.Where, "cause", d.cause(e.Err))
 	}

@@ -30,7 +30,7 @@ type metrics struct {
 	registry *prometheus.Registry
 	handler  http.Handler
 
-	connections, turnedAway, kicked, troubles, dataRefused prometheus.Counter
+	connections, turnedAway, kicked, banned, troubles, dataRefused prometheus.Counter
 
 	logins, transfers, bytes, bound, handshakes, failures, refused *prometheus.CounterVec
 
@@ -71,6 +71,7 @@ func newMetrics(d *Daemon, l net.Listener) *metrics {
 	m.connections = one("connections_total")
 	m.turnedAway = one("turned_away_total")
 	m.kicked = one("kicked_total")
+	m.banned = one("bans_total")
 	m.troubles = one("troubles_total")
 	m.dataRefused = one("data_connections_refused_total")
 	m.logins = many("logins_total", "outcome")
@@ -220,6 +221,8 @@ func (m *metrics) Handle(e event.Event) {
 		m.transferred(e)
 	case event.Kicked:
 		m.kicked.Inc()
+	case event.Banned:
+		m.banned.Inc()
 	case event.Trouble:
 		m.troubles.Inc()
 	}

@@ -16,8 +16,8 @@ import (
 // nothing else behind.
 //
 // Of the settings Lang, Banner, LogLevel, Umask, NoSync, Reuse, the limits of
-// connections and the timeouts of the control connection change; they hold
-// for new sessions.
+// connections, the timeouts of the control connection, the least rate and
+// what bans change; they hold for new sessions.
 func (d *Daemon) Reload() (fixed []string, err error) {
 	defer func() {
 		if err != nil {
@@ -84,16 +84,20 @@ func (d *Daemon) change(next Config) {
 	live.MaxBeforeLogin = next.MaxBeforeLogin
 	live.HandshakeTimeout, live.LoginTimeout = next.HandshakeTimeout, next.LoginTimeout
 	live.IdleTimeout, live.StallTimeout = next.IdleTimeout, next.StallTimeout
+	live.SessionTimeout, live.MinRate = next.SessionTimeout, next.MinRate
+	live.BanScore, live.BanTime, live.NeverBan = next.BanScore, next.BanTime, next.NeverBan
 	if live.LogLevel != before.LogLevel { // else the one that log-level set stays
 		d.cfg.Level.Set(live.LogLevel)
 	}
 	d.live.Store(&live)
 	d.backend.live.Store(&live)
 	d.conns.Limit(cmp.Or(live.MaxConnections, maxConnections), cmp.Or(live.MaxPerAddress, maxPerAddress))
+	d.scores.Policy(scorePolicy(&live))
 	d.server.Change(func(c *ftpserver.Config) {
 		c.Lang, c.Banner, c.MaxBeforeLogin = live.Lang, live.Banner, live.MaxBeforeLogin
 		c.HandshakeTimeout, c.LoginTimeout = live.HandshakeTimeout, live.LoginTimeout
 		c.IdleTimeout, c.StallTimeout = live.IdleTimeout, live.StallTimeout
+		c.SessionTimeout, c.MinRate = live.SessionTimeout, live.MinRate
 	})
 }
 

@@ -137,6 +137,15 @@ type Kicked struct {
 	Reason string
 }
 
+// Banned: what an address did added up to a ban. Remote is the address, with
+// the port from which it did the last of it; ID is empty where that was on a
+// data port.
+type Banned struct {
+	Session
+	Span time.Duration
+	Last string // the misdeed that filled the score
+}
+
 // Disconnected: the control connection is gone.
 type Disconnected struct {
 	Session
@@ -144,8 +153,8 @@ type Disconnected struct {
 	Cause    error // nil after QUIT
 }
 
-// TurnedAway: connections were closed without a word, since they were not to
-// be admitted and too many were being told so. Remote is the last of them.
+// TurnedAway: connections were not admitted, and ended before they were
+// sessions. Remote is the last of them.
 type TurnedAway struct {
 	Remote netip.AddrPort
 	Number int64
@@ -171,6 +180,7 @@ func (TransferStarted) event() {}
 func (TransferDone) event()    {}
 func (Changed) event()         {}
 func (Kicked) event()          {}
+func (Banned) event()          {}
 func (Disconnected) event()    {}
 func (TurnedAway) event()      {}
 func (Trouble) event()         {}

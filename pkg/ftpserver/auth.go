@@ -21,7 +21,7 @@ func auth(s *session, _ context.Context, a arg) (reply, error) {
 	if s.control.lines.buffered() > 0 {
 		// Whatever stands behind AUTH in the clear was not said by whoever
 		// will hold the other end of the TLS connection: it must never run.
-		s.end(errInjected)
+		s.end(ErrInjected)
 		return reply{}, refuse("reply.auth.injected")
 	}
 	out := say("reply.auth.ok")

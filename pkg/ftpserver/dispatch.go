@@ -92,7 +92,7 @@ func (s *session) refuseLine(ctx context.Context, err error) {
 func (s *session) showOut() {
 	s.stopTransfer(errControlLost)
 	s.send(say("reply.foreign"))
-	s.end(errForeign)
+	s.end(ErrForeign)
 }
 
 // run does one command of the table.

@@ -368,7 +368,7 @@ func (s *speaker) count(lines []string, running int, cause error) {
 		if said != "PASS" || last != 421 {
 			s.find("too many failed logins at %q, %d", said, last)
 		}
-	case errors.Is(cause, errInjected):
+	case errors.Is(cause, ErrInjected):
 		want = answered
 		if said != "AUTH" || last != 503 {
 			s.find("bytes behind AUTH at %q, %d", said, last)
@@ -383,7 +383,7 @@ func (s *speaker) count(lines []string, running int, cause error) {
 		if !errors.Is(cause, why) {
 			s.find("the session ended with %v, want %v", cause, why)
 		}
-		if code := map[error]int{nil: 221, errForeign: 421}[why]; last != code {
+		if code := map[error]int{nil: 221, ErrForeign: 421}[why]; last != code {
 			s.find("the last reply is %d, want %d", last, code)
 		}
 	}
@@ -415,14 +415,14 @@ func theEnd(lines []string) (n int, why error) {
 		case len(line) > maxLine || err != nil || !known[cmd.Verb] && !slices.Contains(foreign, cmd.Verb):
 			nonsense++
 		case slices.Contains(foreign, cmd.Verb):
-			return i + 1, errForeign
+			return i + 1, ErrForeign
 		case cmd.Verb == "QUIT":
 			return i + 1, nil
 		default:
 			nonsense = 0
 		}
 		if nonsense >= maxNonsense {
-			return i + 1, errForeign
+			return i + 1, ErrForeign
 		}
 	}
 	return len(lines), io.EOF

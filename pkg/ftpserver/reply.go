@@ -50,7 +50,7 @@ func (r reply) wire(lang catalog.Lang, id string) ftp.Reply {
 	if r.key != "" {
 		out.Lines = splitLines(catalog.Text(lang, r.key, r.args...))
 	}
-	if referenced[out.Code] {
+	if referenced[out.Code] && id != "" {
 		lines := append([]string(nil), out.Lines...)
 		lines[len(lines)-1] += " [" + id + "]"
 		out.Lines = lines

@@ -36,7 +36,8 @@ type Config struct {
 	KnowsHost func(name string) bool
 
 	// Admit decides whether an address may connect; release is called when
-	// its connection is gone. A refusal is answered with 421.
+	// its connection is gone. A refusal is answered with 421; one that is
+	// ErrBanned costs as little as can be.
 	Admit func(netip.Addr) (release func(), err error)
 
 	// MaxBeforeLogin is how many connections may be there that have not
@@ -51,6 +52,14 @@ type Config struct {
 	IdleTimeout      time.Duration // between commands; 5 min
 	StallTimeout     time.Duration // without a byte on a data connection; 60 s
 	ReplyTimeout     time.Duration // for a reply to be taken; 30 s
+
+	// SessionTimeout is how long a session may last in all; 0 is no limit. A
+	// transfer in progress is not cut.
+	SessionTimeout time.Duration
+
+	// MinRate is how many bytes a second a data connection must move at
+	// least, over each minute that the client is waited for; 0 is no limit.
+	MinRate int64
 
 	// LoginAttempts is how many wrong passwords a connection may try; 3.
 	LoginAttempts int
@@ -90,7 +99,7 @@ type Server struct {
 	next  atomic.Int64 // the next session's number
 	early early
 
-	unheard atomic.Int64 // connections that were closed without a word since the last event
+	unheard atomic.Int64 // connections that were not admitted since the last event
 	told    atomic.Int64 // when that was, in Unix seconds
 
 	refusing atomic.Int64 // sessions that only tell that there are too many
@@ -173,7 +182,7 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, implicit bool) error
 // until its client has read the reply.
 const maxRefusing = 64
 
-// turnAway tells the sink of connections that were closed without a word, at
+// turnAway tells the sink of connections that were not admitted, at
 // most once a second.
 func (s *Server) turnAway(remote netip.AddrPort, cause error) {
 	s.unheard.Add(1)
@@ -183,10 +192,35 @@ func (s *Server) turnAway(remote netip.AddrPort, cause error) {
 	}
 }
 
+// ErrBanned is what Admit returns for an address that may not connect for
+// what it did.
+var ErrBanned = errors.New("ftpserver: address banned")
+
+// sayNo answers a connection that is not admitted before any TLS, at the
+// price of one system call and no goroutine: nothing was sent yet, so that the
+// reply does not block. Whoever must not be here gets no handshake.
+func (s *Server) sayNo(conn net.Conn, remote netip.AddrPort, implicit bool, refused error) {
+	defer conn.Close()
+	s.turnAway(remote, refused)
+	if implicit {
+		return
+	}
+	no := say("reply.connections")
+	if errors.Is(refused, ErrBanned) {
+		no = say("reply.banned")
+	}
+	conn.SetWriteDeadline(time.Now().Add(time.Second))
+	conn.Write(no.wire(s.current().Lang, "").AppendTo(nil))
+}
+
 // begin starts a session on a new control connection.
 func (s *Server) begin(conn net.Conn, implicit bool) {
 	remote := addrPort(conn.RemoteAddr())
 	release, refused := s.cfg.Admit(remote.Addr())
+	if refused != nil && (!implicit || errors.Is(refused, ErrBanned)) {
+		s.sayNo(conn, remote, implicit, refused)
+		return
+	}
 	if refused != nil {
 		if s.refusing.Add(1) > maxRefusing {
 			s.refusing.Add(-1)
@@ -298,6 +332,17 @@ func (s *Server) Kick(number int, reason string) bool {
 	s.mu.Unlock()
 	if ok {
 		ses.leave(farewell{reply: say("reply.kicked"), reason: reason, kicked: true})
+	}
+	return ok
+}
+
+// Expel is Kick for a session whose address has been banned.
+func (s *Server) Expel(number int, reason string) bool {
+	s.mu.Lock()
+	ses, ok := s.sessions[number]
+	s.mu.Unlock()
+	if ok {
+		ses.leave(farewell{reply: say("reply.banned"), reason: reason, kicked: true})
 	}
 	return ok
 }

@@ -24,11 +24,15 @@ var (
 	errAborted     = errors.New("ftpserver: aborted by the client")
 	errControlLost = errors.New("ftpserver: control connection lost")
 	errIdle        = errors.New("ftpserver: idle for too long")
-	errForeign     = errors.New("ftpserver: another protocol on the control port")
-	errInjected    = errors.New("ftpserver: bytes behind AUTH in the clear")
 	errTooMany     = errors.New("ftpserver: too many failed logins")
 	errCrowded     = errors.New("ftpserver: closed to make room for others")
 	errShutdown    = errors.New("ftpserver: server shut down")
+)
+
+// Ends of a session, in event.Disconnected, that no honest client comes to.
+var (
+	ErrForeign  = errors.New("ftpserver: another protocol on the control port")
+	ErrInjected = errors.New("ftpserver: bytes behind AUTH in the clear")
 )
 
 // session is one control connection and all that hangs on it. Its fields
