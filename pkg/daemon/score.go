@@ -21,13 +21,13 @@ import (
 // resume TLS sessions is not to be banned for it. The first row that matches
 // decides.
 var misdeeds = []struct {
-	name   string // in the log
+	name   string // a word in the log
 	points int
 	is     func(event.Event) bool
 }{
-	{"foreign protocol", 25, ended(func(err error) bool { return errors.Is(err, ftpserver.ErrForeign) })},
-	{"bytes behind AUTH", 25, ended(func(err error) bool { return errors.Is(err, ftpserver.ErrInjected) })},
-	{"endless line", 10, ended(func(err error) bool { return errors.Is(err, ftp.ErrLineEndless) })},
+	{"foreign-protocol", 25, ended(func(err error) bool { return errors.Is(err, ftpserver.ErrForeign) })},
+	{"bytes-behind-auth", 25, ended(func(err error) bool { return errors.Is(err, ftpserver.ErrInjected) })},
+	{"endless-line", 10, ended(func(err error) bool { return errors.Is(err, ftp.ErrLineEndless) })},
 	{"silence", 2, ended(keyed("config.ended.login", "config.ended.crowded"))},
 	{"login", 10, func(e event.Event) bool {
 		failed, ok := e.(event.LoginFailed)
@@ -37,17 +37,17 @@ var misdeeds = []struct {
 		failed, ok := e.(event.HandshakeFailed)
 		return ok && !failed.Data
 	}},
-	{"data handshake", 1, func(e event.Event) bool {
+	{"data-handshake", 1, func(e event.Event) bool {
 		failed, ok := e.(event.HandshakeFailed)
 		return ok && failed.Data
 	}},
-	{"control character", 5, refused(func(verb string, err error) bool { return errors.Is(err, ftp.ErrBadByte) })},
-	{"bad path", 1, refused(func(verb string, err error) bool {
+	{"control-character", 5, refused(func(verb string, err error) bool { return errors.Is(err, ftp.ErrBadByte) })},
+	{"bad-path", 1, refused(func(verb string, err error) bool {
 		return errors.Is(err, vfs.ErrEscape) || errors.Is(err, vfs.ErrBadName)
 	})},
-	{"unknown command", 2, refused(func(verb string, err error) bool { return verb == "" })},
-	{"another's ticket", 5, strange("data.refused.account")},
-	{"unproven data connection", 2, strange("data.refused.bare", "data.refused.unexpected")},
+	{"unknown-command", 2, refused(func(verb string, err error) bool { return verb == "" })},
+	{"foreign-ticket", 5, strange("data.refused.account")},
+	{"unproven-data", 2, strange("data.refused.bare", "data.refused.unexpected")},
 }
 
 // ended matches sessions that ended before anybody logged in, or whose end
