@@ -14,7 +14,7 @@ import (
 // none of its own row or above.
 var rows = [][]string{
 	{"pkg/ftp", "pkg/event", "pkg/vfs", "pkg/fault", "pkg/layer", "pkg/watch"},
-	{"pkg/catalog", "pkg/users", "pkg/pki", "pkg/limit", "pkg/dataport",
+	{"pkg/catalog", "pkg/users", "pkg/pki", "pkg/limit", "pkg/dataport", "pkg/wall",
 		"pkg/vfs/jail", "pkg/vfs/memfs", "pkg/vfs/s3fs", "pkg/vfs/vfstest"},
 	{"pkg/ftpserver", "pkg/ftpclient"},
 	{"pkg/admin", "pkg/mirror", "pkg/ftptest", "pkg/ftptest/hostile", "pkg/ftptest/terminal"},
@@ -43,6 +43,7 @@ var keepers = map[string][]string{
 	"github.com/hinshun/vt10x":       {"pkg/ftptest/terminal"},
 	"testing":                        {"pkg/ftptest", "pkg/ftptest/hostile", "pkg/ftptest/terminal", "pkg/vfs/vfstest"},
 	"go.uber.org/goleak":             {},
+	"github.com/landlock-lsm":        {"pkg/wall"},
 	"github.com/schollz/progressbar": {"pkg/shell"},
 }
 

@@ -13,6 +13,7 @@ import (
 	"ftps/pkg/pki"
 	"ftps/pkg/users"
 	"ftps/pkg/vfs"
+	"ftps/pkg/wall"
 )
 
 // demo is a throwaway account, certificate and folder. The zero demo is a
@@ -99,17 +100,27 @@ func (d *demo) apply(set *config.Server, cfg *daemon.Config) {
 	cfg.FreeControl = !set.Named("control-port")
 	cfg.FreeData = !set.Named("data-port")
 	cfg.RunAs = ""
+	// What remove does at the end.
+	cfg.Reach = append(cfg.Reach, wall.Folder{For: "demo", Path: d.dir, Access: wall.Tree},
+		wall.Folder{For: "demo", Path: filepath.Dir(d.dir), Access: wall.Remove})
 	if !set.Named("admin-socket") { // nothing is to be left behind
 		cfg.AdminSocket = filepath.Join(d.dir, "admin.sock")
 	}
 	cfg.AllowRoot = true
 }
 
-// remove leaves nothing behind.
+// remove leaves nothing behind. What is in the folder goes first: a server
+// behind its wall may remove the folder itself, and not look at the one
+// above.
 func (d *demo) remove() {
-	if d.on {
-		os.RemoveAll(d.dir)
+	if !d.on {
+		return
 	}
+	entries, _ := os.ReadDir(d.dir)
+	for _, e := range entries {
+		os.RemoveAll(filepath.Join(d.dir, e.Name()))
+	}
+	os.Remove(d.dir)
 }
 
 // watchParent ends a demo whose "go run" is gone: that does not pass SIGTERM

@@ -29,6 +29,7 @@ import (
 	"ftps/pkg/dataport"
 	"ftps/pkg/event"
 	"ftps/pkg/fault"
+	"ftps/pkg/wall"
 )
 
 func newServerCommand(a *app) *cobra.Command {
@@ -235,6 +236,8 @@ func daemonConfig(set *config.Server, lang catalog.Lang) daemon.Config {
 		LogLevel:    set.LogLevel,
 		AdminSocket: set.AdminSocket,
 		Metrics:     set.Metrics,
+
+		Wall: wall.Mode(set.Landlock),
 	}
 	if cfg.AdminSocket == config.None || cfg.AdminSocket == "false" { // YAML 1.1 readers take off for false
 		cfg.AdminSocket = ""

@@ -155,6 +155,7 @@ func startOnTerminal(t *testing.T, args ...string) *screenOf {
 	t.Helper()
 	d := newDesk(t)
 	t.Setenv("TMPDIR", t.TempDir())
+	t.Setenv("FTPS_LANDLOCK", "off") // it would shut in the tests themselves, for good
 	master, slave, err := pty.Open()
 	if err != nil {
 		t.Skipf("no pseudo-terminal: %v", err)

@@ -91,6 +91,8 @@ type Stats struct {
 	UsersFault   error // why the accounts in use are not those of the file, or nil
 	CertExpires  time.Time
 	Draining     bool
+	Wall         int   // the version of Landlock behind which the process is, 0 for none
+	NoWall       error // why there is none, or nil
 }
 
 // Env is where a command runs.

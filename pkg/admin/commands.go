@@ -164,6 +164,7 @@ func stats(e *Env, _ []string) error {
 			"bytes_in": s.BytesIn, "bytes_out": s.BytesOut,
 			"users": s.Users, "users_fault": fault, "certificate_expires": s.CertExpires,
 			"draining": s.Draining, "bans": len(e.Server.Bans()),
+			"landlock": s.Wall,
 		})
 		return nil
 	}
@@ -171,6 +172,12 @@ func stats(e *Env, _ []string) error {
 		since(time.Since(s.Since)), s.Sessions, s.Connections, s.Logins, s.LoginsFailed,
 		s.Uploads, size(s.BytesIn), s.Downloads, size(s.BytesOut), s.Failed,
 		s.Users, s.CertExpires.Format(time.DateOnly))
+	switch {
+	case s.Wall > 0:
+		e.say("wall.on", s.Wall)
+	case s.NoWall != nil:
+		e.say("wall.without", catalog.Explain(e.Lang, s.NoWall))
+	}
 	if s.UsersFault != nil {
 		e.say("console.stats.users", catalog.Explain(e.Lang, s.UsersFault))
 	}

@@ -49,6 +49,8 @@ var configRows = []Row{
 		ES: "`tiempo` que puede durar una sesión entera, sin cortar la transferencia en curso; u off"},
 	{Key: "config.help.run_as", EN: "started as root: drop to this `user` once the ports are open",
 		ES: "iniciado como root: pasar a este `usuario` cuando los puertos estén abiertos"},
+	{Key: "config.help.landlock", EN: "auto, require or off: once started, reach no folder but those it needs, where the kernel can hold that (`rule`)",
+		ES: "auto, require u off: una vez iniciado, no alcanzar más carpetas que las necesarias, si el núcleo puede imponerlo (`regla`)"},
 	{Key: "config.help.max_connections", EN: "`number` of control connections at once",
 		ES: "`número` de conexiones de control a la vez"},
 	{Key: "config.help.max_per_address", EN: "`number` of control connections at once from one address (IPv6: from one /64)",

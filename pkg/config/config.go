@@ -53,6 +53,7 @@ type Server struct {
 	Certs, Keys  []string
 	ClientCA     string
 	RunAs        string
+	Landlock     string // "auto", "require" or "off"
 
 	MaxConnections, MaxPerAddress, MaxBeforeLogin                          int
 	HandshakeTimeout, LoginTimeout, IdleTimeout, DataTimeout, StallTimeout time.Duration

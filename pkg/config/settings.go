@@ -96,6 +96,8 @@ func Settings() []Setting {
 			parse: parseNeverBan},
 		{Name: "run-as", Group: security, Help: "config.help.run_as",
 			parse: text(func(s *Server) *string { return &s.RunAs })},
+		{Name: "landlock", Default: "auto", Group: security, Help: "config.help.landlock",
+			parse: choice(func(s *Server) *string { return &s.Landlock }, "auto", "require", "off")},
 
 		{Name: "max-connections", Default: "2000", Live: true, Group: limits, Help: "config.help.max_connections",
 			parse: count(func(s *Server) *int { return &s.MaxConnections })},

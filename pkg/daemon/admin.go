@@ -60,6 +60,10 @@ func (d *Daemon) Stats() admin.Stats {
 		Users:        d.Accounts(),
 		CertExpires:  d.keeper.Expires(),
 		Draining:     d.draining.Load(),
+		NoWall:       d.noWall,
+	}
+	if d.wall != nil {
+		s.Wall = d.wall.ABI
 	}
 	if err := d.usersFault.Load(); err != nil {
 		s.UsersFault = *err

@@ -10,6 +10,7 @@ import (
 	"ftps/pkg/fault"
 	"ftps/pkg/pki"
 	"ftps/pkg/vfs/jail"
+	"ftps/pkg/wall"
 )
 
 // Check validates a configuration and everything it names, and returns all
@@ -24,6 +25,7 @@ func Check(cfg Config) []error {
 	note(holds())
 	_, err := findIdentity(cfg.RunAs, cfg.AllowRoot)
 	note(err)
+	note(wall.Missing(cfg.Wall))
 	for i, files := range cfg.Certs {
 		if i == 0 && cfg.MakeCert && absent(files.Cert) && absent(files.Key) {
 			continue // will be made

@@ -26,6 +26,7 @@ import (
 	"ftps/pkg/ftpserver"
 	"ftps/pkg/limit"
 	"ftps/pkg/pki"
+	"ftps/pkg/wall"
 	"ftps/pkg/watch"
 )
 
@@ -101,6 +102,11 @@ type Config struct {
 	Told   func(event.Event) bool // whether an event may be left out of the log; nil is never
 	Events event.Sink             // hears every event, in order, on one goroutine; or nil
 	Grace  time.Duration          // for running transfers at the end; 10 s
+
+	// Wall is how the process is confined once everything is open; Reach are
+	// folders that are needed beside those of this Config.
+	Wall  wall.Mode
+	Reach []wall.Folder
 }
 
 // Limits of a server that was given none: what one machine bears, and what
@@ -129,6 +135,8 @@ type Daemon struct {
 	queue     *queue
 	socket    *admin.Socket // or nil
 	metrics   *metrics      // or nil
+	wall      *wall.Wall    // or nil
+	noWall    error         // why there is none
 	log       *slog.Logger
 
 	reloading    sync.Mutex            // held from reading a file until what it says is in force
@@ -251,6 +259,10 @@ func New(cfg Config) (_ *Daemon, err error) {
 		SessionTimeout:   cfg.SessionTimeout,
 		MinRate:          cfg.MinRate,
 	})
+	// Last: from here on nothing outside of the table can be opened.
+	if err := d.shut(list); err != nil {
+		return nil, err
+	}
 	return d, nil
 }
 

@@ -28,7 +28,14 @@ import (
 	"ftps/pkg/vfs"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(shutIn); dir != "" {
+		os.Unsetenv(shutIn)
+		lookAround(dir)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // host is a machine of the test's own: folders, accounts, a certificate.
 type host struct {

@@ -168,10 +168,14 @@ func (d *Daemon) health(w http.ResponseWriter, _ *http.Request) {
 	case d.draining.Load():
 		w.WriteHeader(http.StatusServiceUnavailable)
 		fmt.Fprintln(w, "draining")
+		return
 	case d.usersFault.Load() != nil:
 		fmt.Fprintln(w, d.text("console.health.stale"))
 	default:
 		fmt.Fprintln(w, "ok")
+	}
+	if d.wall != nil {
+		fmt.Fprintln(w, d.text("wall.on", d.wall.ABI))
 	}
 }
 

@@ -29,7 +29,7 @@ func (d *Daemon) Reload() (fixed []string, err error) {
 	next := *d.live.Load()
 	if d.cfg.Reread != nil {
 		if next, fixed, err = d.cfg.Reread(); err != nil {
-			return nil, err
+			return nil, d.outside(err)
 		}
 	}
 	list, err := d.loadUsersAgain()
@@ -62,7 +62,7 @@ func (d *Daemon) rereadUsers() {
 }
 
 // loadUsersAgain reads the accounts. A file that is gone is a mistake, unless
-// there was none.
+// there was none, and so is a home that needs a restart.
 func (d *Daemon) loadUsersAgain() (*users.List, error) {
 	list, err := users.Load(d.cfg.Users)
 	if errors.Is(err, fs.ErrNotExist) && d.Accounts() == 0 {
@@ -70,6 +70,9 @@ func (d *Daemon) loadUsersAgain() (*users.List, error) {
 	}
 	if d.fileRead != nil {
 		d.fileRead()
+	}
+	if err == nil {
+		err = d.admits(list)
 	}
 	return list, err
 }

@@ -1,0 +1,108 @@
+package daemon
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"ftps/pkg/fault"
+	"ftps/pkg/users"
+	"ftps/pkg/wall"
+)
+
+// folders is the table of what the process reaches after its start. Whoever
+// has the daemon open something later adds its folder here.
+func (d *Daemon) folders(list *users.List) []wall.Folder {
+	var table []wall.Folder
+	add := func(what string, access wall.Access, paths ...string) {
+		for _, path := range paths {
+			table = append(table, wall.Folder{For: what, Path: path, Access: access})
+		}
+	}
+	add("homes", wall.Tree, d.cfg.RootDir)
+	for u := range list.All {
+		// One below the root may be a symlink that leads elsewhere.
+		if home := homeOf(d.cfg.RootDir, u.Home); !below(d.cfg.RootDir, home) {
+			add("homes", wall.Tree, home)
+		}
+	}
+	add("accounts", wall.Read, wall.FolderOf(d.cfg.Users)...)
+	for _, pair := range d.cfg.Certs {
+		add("certificates", wall.Read, wall.FolderOf(pair.Cert)...)
+		add("certificates", wall.Read, wall.FolderOf(pair.Key)...)
+	}
+	if d.cfg.Settings != "" {
+		add("settings", wall.Read, wall.FolderOf(d.cfg.Settings)...)
+	}
+	if d.cfg.ClientCA != "" {
+		add("authorities", wall.Read, wall.FolderOf(d.cfg.ClientCA)...)
+	}
+	if d.socket != nil {
+		add("admin-socket", wall.Socket, filepath.Dir(d.socket.Path()))
+	}
+	if d.public.name != "" {
+		for _, file := range []string{"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf"} {
+			add("resolver", wall.Read, wall.FolderOf(file)...)
+		}
+	}
+	add("itself", wall.Read, "/proc/self")
+	table = append(table, wall.Program()...)
+	return append(table, d.cfg.Reach...)
+}
+
+// below reports whether path, or what it leads to, lies below root.
+func below(root, path string) bool {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return false
+	}
+	if root, err = filepath.EvalSymlinks(root); err != nil {
+		return false
+	}
+	rel, err := filepath.Rel(root, real)
+	return err == nil && filepath.IsLocal(rel)
+}
+
+// shut builds the wall, and says so.
+func (d *Daemon) shut(list *users.List) error {
+	_ = time.Now().Local().String() // reads the zone's file, which lies outside
+	w, why, err := wall.Shut(d.cfg.Wall, d.folders(list))
+	switch {
+	case err != nil:
+		return err
+	case w != nil:
+		d.wall = w
+		d.log.Info("landlock", "version", w.ABI, "folders", w.Lines())
+	case why != nil:
+		d.noWall = why
+		level := d.log.Warn
+		if d.cfg.Wall == wall.Off {
+			level = d.log.Info
+		}
+		level("no-landlock", "cause", d.cause(why))
+	}
+	return nil
+}
+
+// admits returns an error if an account's home is out of reach. A closed
+// account's may be anywhere.
+func (d *Daemon) admits(list *users.List) error {
+	for u := range list.All {
+		if home := homeOf(d.cfg.RootDir, u.Home); !u.Disabled && !d.wall.Admits(home, wall.Tree) {
+			return fault.New("wall.home", u.Name, fault.New("wall.outside", home))
+		}
+	}
+	return nil
+}
+
+// outside tells of a file that may not be read whether it is the wall that
+// keeps it away.
+func (d *Daemon) outside(err error) error {
+	var path *os.PathError
+	if errors.Is(err, fs.ErrPermission) && errors.As(err, &path) && !d.wall.Admits(filepath.Dir(path.Path), wall.Read) {
+		return fault.Wrap(err, "wall.outside", path.Path)
+	}
+	return err
+}
