@@ -17,7 +17,7 @@ var rows = [][]string{
 	{"pkg/catalog", "pkg/users", "pkg/pki", "pkg/limit", "pkg/dataport", "pkg/wall",
 		"pkg/vfs/jail", "pkg/vfs/memfs", "pkg/vfs/s3fs", "pkg/vfs/vfstest"},
 	{"pkg/ftpserver", "pkg/ftpclient"},
-	{"pkg/admin", "pkg/mirror", "pkg/ftptest", "pkg/ftptest/hostile", "pkg/ftptest/terminal"},
+	{"pkg/admin", "pkg/mirror", "pkg/doctor", "pkg/ftptest", "pkg/ftptest/hostile", "pkg/ftptest/terminal"},
 	{"pkg/daemon", "pkg/shell", "pkg/config"},
 	{"cmd/ftps"},
 	{"integration"},

@@ -333,6 +333,15 @@ func (w *clientWork) run(ctx context.Context) error {
 	// command; in the shell it ends the command that runs.
 	whole, stop := signal.NotifyContext(ctx, os.Interrupt)
 	defer stop()
+	w.session.Examination = w.connector.Examination
+	if len(w.command) > 0 && strings.EqualFold(w.command[0], "doctor") {
+		// It has to find out by itself how far a connection comes.
+		session, err := shell.New(w.session)
+		if err != nil {
+			return w.session.Tell(err)
+		}
+		return session.Command(whole, w.command)
+	}
 	link := &shell.Link{Connector: w.connector, Retries: w.retries}
 	if err := link.Open(whole); err != nil {
 		return w.session.Tell(err)

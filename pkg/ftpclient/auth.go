@@ -63,6 +63,9 @@ func (c *Conn) secure(ctx context.Context) error {
 	}
 	data.VerifyConnection = sameKey(tc.ConnectionState())
 	data.VerifyPeerCertificate = nil
+	if c.cfg.Fresh {
+		data.ClientSessionCache = nil
+	}
 	c.control, c.wire, c.dataTLS = tc, tc, data
 	c.newLines()
 	return nil

@@ -36,6 +36,10 @@ type Config struct {
 	TLS *tls.Config
 	// Active has the server open the data connections (EPRT, PORT).
 	Active bool
+	// Fresh has data connections resume nothing. Servers that want them to
+	// resume the control connection's session refuse each transfer then,
+	// which is what it is for: it shows whether a server does.
+	Fresh bool
 	// Timeout bounds each step: a dial, a handshake, a reply, and the time
 	// in which a data connection moves no byte. 0 means 30 s.
 	Timeout time.Duration

@@ -71,6 +71,18 @@ type Policy struct {
 	Warn func(error)
 }
 
+// Basis is what made a policy trust a host.
+type Basis uint8
+
+// The bases.
+const (
+	Untrusted   Basis = iota // nothing did
+	ByPin                    // one of Policy.Pins
+	ByKnownHost              // known_hosts has the key
+	ByChain                  // a valid chain, whether or not known_hosts asks for one
+	ByFirstUse               // nobody vouches for it; the mode, or a person, took its key
+)
+
 // Question is what a person is asked about a host that is not known.
 type Question struct {
 	Host        string // as known_hosts would have it
@@ -102,6 +114,8 @@ type Trust struct {
 
 	mu     sync.Mutex // one decision at a time
 	memory Known      // what was learnt in this run, should the file not hold it
+	basis  Basis      // of the latest decision
+	met    bool       // a key was taken in this run
 }
 
 // NewTrust returns the policy at work.
@@ -168,45 +182,69 @@ func (t *Trust) Accept(q Question) error {
 	return t.learnPin(q.Pin)
 }
 
-// decide is the order of Policy's comment.
+// Basis tells why the host was trusted when it was last met.
+func (t *Trust) Basis() Basis {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.basis
+}
+
+// Chain returns nil if a certificate (the first of certs, the others being
+// those between it and an authority) is valid for the host, now, and leads to
+// an authority; else a fault that says why not. It decides nothing.
+func (t *Trust) Chain(certs []*x509.Certificate) error { return t.chain(certs) }
+
 func (t *Trust) decide(certs []*x509.Certificate) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	basis, err := t.weigh(certs)
+	if err != nil {
+		basis = Untrusted
+	}
+	t.basis = basis
+	return err
+}
+
+// weigh is the order of Policy's comment.
+func (t *Trust) weigh(certs []*x509.Certificate) (Basis, error) {
 	p, pin := &t.policy, PinOf(certs[0])
 
 	if len(p.Pins) > 0 {
-		return t.pinned(certs[0])
+		return ByPin, t.pinned(certs[0])
 	}
 	if p.Mode == CA {
 		if err := t.chain(certs); err != nil {
-			return fault.Wrap(trustError{ErrChain, err}, "pki.trust.chain", t.host, err)
+			return Untrusted, fault.Wrap(trustError{ErrChain, err}, "pki.trust.chain", t.host, err)
 		}
 		if known, err := t.known(); err != nil {
 			t.warn(err)
 		} else if !known.CA && len(known.Pins) == 0 {
-			return t.learnCA()
+			return ByChain, t.learnCA()
 		}
-		return nil
+		return ByChain, nil
 	}
 	known, err := t.known()
 	if err != nil {
-		return fault.Wrap(trustError{ErrTrust, err}, "pki.trust.known", t.host, err)
+		return Untrusted, fault.Wrap(trustError{ErrTrust, err}, "pki.trust.known", t.host, err)
 	}
 	if slices.Contains(known.Pins, pin) {
-		return nil
+		if t.met {
+			return ByFirstUse, nil
+		}
+		return ByKnownHost, nil
 	}
 	chain := t.chain(certs)
 	switch {
 	case known.CA && chain == nil:
-		return nil
+		return ByChain, nil
 	case known.CA && len(known.Pins) == 0:
-		return fault.Wrap(trustError{ErrKeyChanged, chain}, "pki.trust.lostchain", t.host, t.where(), known.Line, pin.String(), chain)
+		return Untrusted, fault.Wrap(trustError{ErrKeyChanged, chain}, "pki.trust.lostchain", t.host, t.where(), known.Line, pin.String(), chain)
 	case len(known.Pins) > 0:
-		return fault.Wrap(ErrKeyChanged, "pki.trust.changed", t.host, t.where(), known.Line, join(known.Pins), pin.String())
+		return Untrusted, fault.Wrap(ErrKeyChanged, "pki.trust.changed", t.host, t.where(), known.Line, join(known.Pins), pin.String())
 	case chain == nil:
-		return t.learnCA()
+		return ByChain, t.learnCA()
 	}
-	return t.firstUse(certs[0], chain)
+	return ByFirstUse, t.firstUse(certs[0], chain)
 }
 
 // pinned lets a pinned key pass, and nothing else.
@@ -252,6 +290,7 @@ func (t *Trust) known() (Known, error) {
 }
 
 func (t *Trust) learnPin(pin Pin) error {
+	t.met = true
 	return t.learn(Known{Pins: []Pin{pin}}, func(k *KnownHosts) error {
 		return k.LearnPin(t.policy.Host, t.policy.Port, pin)
 	})

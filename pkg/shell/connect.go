@@ -93,6 +93,11 @@ func (c *Connector) loggedIn(ctx context.Context, d *Dialogue) (*ftpclient.Conn,
 
 func (c *Connector) dial(ctx context.Context, d *Dialogue) (*ftpclient.Conn, error) {
 	d.Connecting(c.Lang, c.Target)
+	return ftpclient.Dial(ctx, c.config(d))
+}
+
+// config is how every connection to the server is made.
+func (c *Connector) config(d *Dialogue) ftpclient.Config {
 	config := c.Config
 	config.Address = c.Target.Address()
 	config.ServerName = ""
@@ -101,7 +106,7 @@ func (c *Connector) dial(ctx context.Context, d *Dialogue) (*ftpclient.Conn, err
 	config.TLS = c.Trust.ClientConfig(c.Base)
 	config.OnReply = d.Reply
 	config.Trace = d.Trace
-	return ftpclient.Dial(ctx, config)
+	return config
 }
 
 func (c *Connector) askTrust(ctx context.Context, q pki.Question) error {

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"ftps/pkg/catalog"
+	"ftps/pkg/doctor"
 	"ftps/pkg/fault"
 	"ftps/pkg/ftp"
 	"ftps/pkg/ftpclient"
@@ -53,10 +54,12 @@ type Server interface {
 
 // Options are what a session works with.
 type Options struct {
-	Lang     catalog.Lang
-	Server   Server
-	Files    Files
-	Dialogue *Dialogue // nil: replies are not shown
+	Lang   catalog.Lang
+	Server Server // nil: only doctor runs
+	// Examination is what doctor does; nil where nobody can.
+	Examination func() doctor.Options
+	Files       Files
+	Dialogue    *Dialogue // nil: replies are not shown
 
 	Out, Err             io.Writer
 	ColourOut, ColourErr bool

@@ -94,6 +94,7 @@ func table() []command {
 		{names: []string{"lls"}, operands: one(localFolder), max: 1, run: runLls},
 		{names: []string{"quote"}, min: 1, max: -1, raw: true, run: runQuote},
 		{names: []string{"status"}, run: runStatus},
+		{names: []string{"doctor"}, options: []option{{long: "json"}}, objects: true, run: runDoctor},
 		{names: []string{"history"}, run: runHistory},
 		{names: []string{"!"}, max: -1, raw: true, run: runLocal},
 		{names: []string{"help", "ayuda"}, operands: one(commandName), max: 1, run: runHelp},
