@@ -97,7 +97,7 @@ func (p *patient) handshake(context.Context) Finding {
 	switch {
 	case s.state != nil:
 		return good("doctor.tls.ok", tls.VersionName(s.state.Version), tls.CipherSuiteName(s.state.CipherSuite))
-	case !p.o.Config.Implicit && (s.auth == nil || s.auth.Code != 234):
+	case !p.o.Config.Implicit && (s.auth == nil || s.auth.Code != 234), errors.Is(p.began, ftpclient.ErrInjected):
 		return untried("doctor.without.auth")
 	case p.o.Config.Implicit:
 		return wrong(p.began, p.began, "doctor.tls.implicit.remedy")

@@ -10,10 +10,10 @@ package doctor
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"net/netip"
 	"time"
-
-	"crypto/tls"
 
 	"ftps/pkg/fault"
 	"ftps/pkg/ftpclient"
@@ -22,8 +22,8 @@ import (
 
 // Options say whom to examine, and how to get in.
 type Options struct {
-	// Config is how to connect. Its Timeout bounds each step too; its TLS is
-	// made from Base and Trust.
+	// Config is how to connect. Three times its Timeout bounds each step; its
+	// TLS is made from Base and Trust.
 	Config ftpclient.Config
 	Host   string      // as the person typed it
 	Base   *tls.Config // client certificates, or nil
@@ -85,11 +85,25 @@ func good(key string, args ...any) Finding { return Finding{Found: fault.New(key
 
 // wrong is a finding with a remedy. err decides about the exit code.
 func wrong(err, found error, remedy string, args ...any) Finding {
-	return Finding{State: Bad, Found: found, Remedy: fault.New(remedy, args...), Err: err}
+	return Finding{State: Bad, Found: plain(found), Remedy: fault.New(remedy, args...), Err: err}
+}
+
+// plain gives the end of a step's time the words that a reply that does not
+// come has.
+func plain(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return ftpclient.ErrTimeout
+	}
+	return err
 }
 
 // untried is a step that could not be taken.
 func untried(key string, args ...any) Finding {
+	for i, a := range args {
+		if err, ok := a.(error); ok {
+			args[i] = plain(err)
+		}
+	}
 	return Finding{State: Untried, Found: fault.New(key, args...)}
 }
 

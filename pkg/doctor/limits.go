@@ -68,7 +68,7 @@ func (p *patient) versions(ctx context.Context) Finding {
 			offers[version] = true
 		case !p.o.Config.Implicit && (s.auth == nil || s.auth.Code != 234):
 			return untried("doctor.versions.unknown", err)
-		case ftpclient.Class(err) == ftpclient.TimedOut:
+		case ftpclient.Class(err) == ftpclient.TimedOut, errors.Is(err, ftpclient.ErrInjected):
 			return untried("doctor.versions.unknown", err)
 		}
 	}

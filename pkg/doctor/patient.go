@@ -57,7 +57,7 @@ func newPatient(o Options) *patient {
 	o.Config.FinalTimeout = o.Config.Timeout
 	random := make([]byte, 6)
 	rand.Read(random)
-	return &patient{o: o, step: o.Config.Timeout, has: make(map[stage]bool),
+	return &patient{o: o, step: 3 * o.Config.Timeout, has: make(map[stage]bool),
 		seen: &sight{}, prefix: "ftps-doctor-" + hex.EncodeToString(random)}
 }
 

@@ -55,13 +55,15 @@ func (c *Conn) secure(ctx context.Context) error {
 		serverName, _, _ = net.SplitHostPort(c.cfg.Address)
 	}
 	control, data := tlsConfigs(c.cfg.TLS, serverName)
+	after := expiredToo(control, data)
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
 	tc := tls.Client(layer.StrictEOF(c.raw), control)
 	if err := tc.HandshakeContext(ctx); err != nil {
 		return handshakeError(ctx, false, err)
 	}
-	data.VerifyConnection = sameKey(tc.ConnectionState())
+	after(tc.ConnectionState())
+	data.VerifyConnection = sameKey(tc.ConnectionState(), &c.otherKey)
 	data.VerifyPeerCertificate = nil
 	if c.cfg.Fresh {
 		data.ClientSessionCache = nil

@@ -27,7 +27,9 @@ func (c *Conn) secureKept(ctx context.Context, tcp net.Conn) (*kept, error) {
 	}
 	if err != nil {
 		tcp.Close()
-		if ctx.Err() != nil {
+		if c.otherKey.Swap(false) {
+			err = ErrOtherKey
+		} else if ctx.Err() != nil {
 			err = ErrTimeout
 		}
 		return nil, &TLSError{Data: true, Err: err}

@@ -106,7 +106,7 @@ func classOfReply(e *ReplyError) ClassCode {
 		// RFC 959 §4.2.2 has one code for "not found" and "no access"; only
 		// the text tells them apart.
 		text := strings.ToLower(e.Reply.Text())
-		for _, word := range []string{"denied", "permission", "permit", "privilege", "not allowed", "forbidden", "read-only", "denegado", "permiso", "permitid"} {
+		for _, word := range []string{"denied", "permission", "permit", "privilege", "not allowed", "no right", "forbidden", "read-only", "denegado", "permiso", "permitid"} {
 			if strings.Contains(text, word) {
 				return NoPermission
 			}

@@ -29,6 +29,8 @@ type Conn struct {
 	// Any goroutine.
 	busy   atomic.Bool // a call or a transfer is under way
 	closed atomic.Bool
+	// otherKey: a data connection showed another key, and nobody was told yet.
+	otherKey atomic.Bool
 
 	// Fixed once Dial returns.
 	raw      net.Conn // TCP

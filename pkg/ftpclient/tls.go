@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"crypto/tls"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // sessions is the TLS session cache of one control connection. crypto/tls
@@ -62,16 +64,44 @@ func tlsConfigs(base *tls.Config, serverName string) (control, data *tls.Config)
 
 // sameKey makes a VerifyConnection that wants the key of the control
 // connection, which the caller's own rule has accepted. VerifyConnection
-// runs on resumed connections as well; VerifyPeerCertificate would not.
-func sameKey(control tls.ConnectionState) func(tls.ConnectionState) error {
+// runs on resumed connections as well; VerifyPeerCertificate would not. other
+// notes a mismatch: crypto/tls may return the end of its context instead.
+func sameKey(control tls.ConnectionState, other *atomic.Bool) func(tls.ConnectionState) error {
 	var key []byte
 	if len(control.PeerCertificates) > 0 {
 		key = control.PeerCertificates[0].RawSubjectPublicKeyInfo
 	}
 	return func(cs tls.ConnectionState) error {
 		if len(cs.PeerCertificates) == 0 || !bytes.Equal(cs.PeerCertificates[0].RawSubjectPublicKeyInfo, key) {
+			other.Store(true)
 			return ErrOtherKey
 		}
 		return nil
+	}
+}
+
+// expiredToo has a session resumed also where the dates of its certificate
+// are over. Whether they matter is for the caller's VerifyConnection to say,
+// which may know the server by its key alone; but crypto/tls drops such
+// sessions by itself, and a server that wants them resumed would refuse every
+// transfer. So after the control connection's handshake the clock of both
+// configurations goes after by as much as the certificate is late.
+//
+// Without InsecureSkipVerify crypto/tls judges the dates, by the same clock,
+// and that stays.
+func expiredToo(control, data *tls.Config) (after func(tls.ConnectionState)) {
+	if !control.InsecureSkipVerify || control.Time != nil {
+		return func(tls.ConnectionState) {}
+	}
+	var late atomic.Int64
+	clock := func() time.Time { return time.Now().Add(-time.Duration(late.Load())) }
+	control.Time, data.Time = clock, clock
+	return func(state tls.ConnectionState) {
+		if len(state.PeerCertificates) == 0 {
+			return
+		}
+		if over := time.Since(state.PeerCertificates[0].NotAfter); over > 0 {
+			late.Store(int64(over + time.Hour))
+		}
 	}
 }

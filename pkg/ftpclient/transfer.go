@@ -203,9 +203,14 @@ func (t *transfer) establish(data opener, upload bool) error {
 			cancel()
 			data.cancel()
 			if !done {
-				<-shaken
+				err = <-shaken
 			}
-			return t.refused()
+			refused := t.refused()
+			if errors.Is(err, ErrOtherKey) {
+				// The server only repeats that the handshake failed.
+				return errors.Join(err, refused)
+			}
+			return refused
 		case err = <-shaken:
 			done = true
 			if err != nil && t.ctx.Err() == nil && !marked {
@@ -280,7 +285,9 @@ func (t *transfer) handshake(ctx context.Context, data opener, upload bool) erro
 	t.tc = tls.Client(t.raw, t.c.dataTLS)
 	if err := t.tc.HandshakeContext(ctx); err != nil {
 		tcp.Close()
-		if ctx.Err() != nil {
+		if t.c.otherKey.Swap(false) {
+			err = ErrOtherKey
+		} else if ctx.Err() != nil {
 			// Given up from outside; context.Canceled would read as if the
 			// caller had done it.
 			err = ErrTimeout

@@ -63,14 +63,15 @@ type File struct {
 // Options change the server's manners. The zero Options are good ones.
 type Options struct {
 	Implicit      bool
-	MaxVersion    uint16      // of TLS; 0 for the newest
-	Features      []string    // the lines of FEAT; nil for DefaultFeatures
-	RequireReuse  bool        // a data connection that does not resume its own control session is refused with 522
-	EarlyTLS      bool        // the handshake comes before the 150, else after it
-	NoCloseNotify bool        // data connections end with a bare FIN
-	MaxSessions   int         // beyond it 421; 0 for no limit
-	DataConfig    *tls.Config // another certificate on data connections
-	BlockSize     int         // bytes a write of a download; 0 for all at once
+	Certificate   *tls.Certificate // instead of one of Certificate's
+	MaxVersion    uint16           // of TLS; 0 for the newest
+	Features      []string         // the lines of FEAT; nil for DefaultFeatures
+	RequireReuse  bool             // a data connection that does not resume its own control session is refused with 522
+	EarlyTLS      bool             // the handshake comes before the 150, else after it
+	NoCloseNotify bool             // data connections end with a bare FIN
+	MaxSessions   int              // beyond it 421; 0 for no limit
+	DataConfig    *tls.Config      // another certificate on data connections
+	BlockSize     int              // bytes a write of a download; 0 for all at once
 	// Hooks replace what the server does for a verb; "" is the greeting. A
 	// hook that returns false leaves the verb to the server.
 	Hooks map[string]func(s *Session, arg string) bool
@@ -86,6 +87,9 @@ var DefaultFeatures = []string{
 func Start(t testing.TB, o Options) *Server {
 	t.Helper()
 	cert := Certificate(t)
+	if o.Certificate != nil {
+		cert = *o.Certificate
+	}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -105,8 +109,9 @@ func Start(t testing.TB, o Options) *Server {
 	return s
 }
 
-// Certificate makes a self-signed certificate for 127.0.0.1.
-func Certificate(t testing.TB) tls.Certificate {
+// Certificate makes a self-signed certificate for 127.0.0.1, and changes it
+// before it is signed.
+func Certificate(t testing.TB, change ...func(*x509.Certificate)) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -119,6 +124,9 @@ func Certificate(t testing.TB) tls.Certificate {
 		NotAfter:     time.Now().Add(time.Hour),
 		IPAddresses:  []net.IP{net.IPv4(127, 0, 0, 1)},
 		DNSNames:     []string{"localhost"},
+	}
+	for _, c := range change {
+		c(template)
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
@@ -133,6 +141,9 @@ func Certificate(t testing.TB) tls.Certificate {
 
 // Client returns what a client needs to trust the server.
 func (s *Server) Client() *tls.Config { return &tls.Config{RootCAs: s.Roots} }
+
+// Leaf returns the server's certificate.
+func (s *Server) Leaf() *x509.Certificate { return s.tls.Certificates[0].Leaf }
 
 // Close ends every session.
 func (s *Server) Close() {
