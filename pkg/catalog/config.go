@@ -74,6 +74,8 @@ var configRows = []Row{
 		ES: "`formato` del registro en la salida de errores: text o json (por defecto: text en una terminal, si no json)"},
 	{Key: "config.help.log_level", EN: "`level` from which on the log tells: debug, info, warn or error",
 		ES: "`nivel` desde el que cuenta el registro: debug, info, warn o error"},
+	{Key: "config.help.xferlog", EN: "`file` of the transfer log in the form of xferlog(5), as wu-ftpd, vsftpd and ProFTPD write it; none by default",
+		ES: "`archivo` del registro de transferencias en la forma de xferlog(5), como lo escriben wu-ftpd, vsftpd y ProFTPD; de fábrica, ninguno"},
 	{Key: "config.help.metrics", EN: "`address` of /metrics and /healthz, such as 127.0.0.1:9121, or off",
 		ES: "`dirección` de /metrics y /healthz, como 127.0.0.1:9121, u off"},
 	{Key: "config.help.admin_socket", EN: "`path` of the Unix socket for \"ftps admin\"; auto is one in the runtime folder, off is none",

@@ -88,8 +88,7 @@ var consoleRows = []Row{
 	{Key: "console.event.gone", EN: "Disconnected: client %d (%s)", ES: "Se desconectó el cliente %d (%s)"},
 
 	{Key: "console.metric.goroutines", EN: "Goroutines of the server.", ES: "Gorrutinas del servidor."},
-	{Key: "console.metric.connections_total", EN: "Control connections that were accepted.", ES: "Conexiones de control aceptadas."},
-	{Key: "console.metric.turned_away_total", EN: "Control connections that were not admitted.", ES: "Conexiones de control no admitidas."},
+	{Key: "console.metric.connections_total", EN: "Control connections by outcome: admitted or refused.", ES: "Conexiones de control por resultado: admitted (admitidas) o refused (rechazadas)."},
 	{Key: "console.metric.kicked_total", EN: "Sessions that were ended by the administrator or by a change of their account.", ES: "Sesiones terminadas por el administrador o por un cambio de su cuenta."},
 	{Key: "console.metric.troubles_total", EN: "Mishaps that belong to no reply, such as a failed accept.", ES: "Percances que no son de ninguna respuesta, como una conexión que no se pudo aceptar."},
 	{Key: "console.metric.data_connections_refused_total", EN: "Data connections that might not carry a transfer.", ES: "Conexiones de datos que no podían llevar una transferencia."},

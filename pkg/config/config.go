@@ -69,6 +69,7 @@ type Server struct {
 	Lang        string // "en", "es" or ""
 	LogFormat   string // "text", "json" or ""
 	LogLevel    slog.Level
+	Xferlog     string // path, or ""
 	Banner      string
 	NoConsole   bool
 	AdminSocket string // path, Auto or None

@@ -126,9 +126,10 @@ func Settings() []Setting {
 			parse: text(func(s *Server) *string { return &s.Banner })},
 		{Name: "log-format", Group: speech, Help: "config.help.log_format",
 			parse: choice(func(s *Server) *string { return &s.LogFormat }, "", "text", "json")},
-
 		{Name: "log-level", Default: "info", Live: true, Group: speech, Help: "config.help.log_level",
 			parse: parseLevel},
+		{Name: "xferlog", Group: speech, Help: "config.help.xferlog",
+			parse: text(func(s *Server) *string { return &s.Xferlog })},
 		{Name: "metrics", Default: "off", Group: running, Help: "config.help.metrics",
 			parse: parseMetrics},
 		{Name: "admin-socket", Default: "auto", Group: running, Help: "config.help.admin_socket",

@@ -127,7 +127,9 @@ type counters struct {
 func (c *counters) Handle(e event.Event) {
 	switch e := e.(type) {
 	case event.Connected:
-		c.connections.Add(1)
+		if e.Refused == nil {
+			c.connections.Add(1)
+		}
 	case event.LoggedIn:
 		c.logins.Add(1)
 	case event.LoginFailed:

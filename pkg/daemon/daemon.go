@@ -28,6 +28,7 @@ import (
 	"ftps/pkg/pki"
 	"ftps/pkg/wall"
 	"ftps/pkg/watch"
+	"ftps/pkg/xferlog"
 )
 
 // Off is the value of a port that is not opened.
@@ -95,6 +96,7 @@ type Config struct {
 
 	AdminSocket string         // path, AutoSocket, or "" for none
 	Metrics     string         // address of /metrics and /healthz, or ""
+	Xferlog     string         // path of the transfer log, or ""
 	Level       *slog.LevelVar // of Log, to be changed while running; or nil
 	LogLevel    slog.Level     // what Level is to be
 
@@ -137,6 +139,7 @@ type Daemon struct {
 	metrics   *metrics      // or nil
 	wall      *wall.Wall    // or nil
 	noWall    error         // why there is none
+	xferlog   *xferlog.Log  // or nil
 	log       *slog.Logger
 
 	reloading    sync.Mutex            // held from reading a file until what it says is in force
@@ -204,6 +207,9 @@ func New(cfg Config) (_ *Daemon, err error) {
 			if d.metrics != nil {
 				d.metrics.l.Close()
 			}
+			if d.xferlog != nil {
+				d.xferlog.Close()
+			}
 		}
 	}()
 	if err := d.openMetrics(); err != nil {
@@ -221,6 +227,11 @@ func New(cfg Config) (_ *Daemon, err error) {
 		return nil, err
 	}
 	// From here on everything is done as it will be done while serving.
+	if cfg.Xferlog != "" {
+		if d.xferlog, err = d.openXferlog(); err != nil {
+			return nil, err
+		}
+	}
 	list, err := loadUsers(cfg.Users)
 	if err != nil {
 		return nil, err
@@ -251,6 +262,7 @@ func New(cfg Config) (_ *Daemon, err error) {
 			return known
 		},
 		Admit:            d.admit,
+		Trace:            d.tracing,
 		MaxBeforeLogin:   cfg.MaxBeforeLogin,
 		HandshakeTimeout: cfg.HandshakeTimeout,
 		LoginTimeout:     cfg.LoginTimeout,
@@ -291,6 +303,9 @@ func (d *Daemon) Run(ctx context.Context, now <-chan struct{}) error {
 	defer endCarrying()
 
 	var all sync.WaitGroup
+	if d.xferlog != nil {
+		defer d.xferlog.Close()
+	}
 	defer d.queue.close() // last: it tells what the others do
 	defer all.Wait()
 	defer endCarrying()

@@ -3,12 +3,16 @@ package daemon
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
 
 	"ftps/pkg/catalog"
 	"ftps/pkg/event"
+	"ftps/pkg/fault"
+	"ftps/pkg/vfs"
+	"ftps/pkg/xferlog"
 )
 
 // queue hands events on, in order, on a goroutine of its own: whoever emits
@@ -70,9 +74,24 @@ func (d *Daemon) hear(e event.Event, lost int64) {
 	if d.cfg.Events != nil {
 		d.cfg.Events.Handle(e)
 	}
+	if d.xferlog != nil {
+		d.xferlog.Handle(e)
+	}
 	if !d.cfg.Told(e) {
 		d.record(e)
 	}
+}
+
+// openXferlog opens the transfer log.
+func (d *Daemon) openXferlog() (*xferlog.Log, error) {
+	path := d.cfg.Xferlog
+	l, err := xferlog.Open(path, func(err error) {
+		d.log.Error("xferlog", "file", path, "cause", d.cause(err))
+	})
+	if err != nil {
+		return nil, fault.Wrap(err, "cli.server.xferlog", path, err)
+	}
+	return l, nil
 }
 
 // record writes an event's line in the log. The messages are words that a
@@ -81,6 +100,12 @@ func (d *Daemon) record(e event.Event) {
 	switch e := e.(type) {
 	case event.Connected:
 		d.line(slog.LevelInfo, "connected", e.Session, nil)
+	case event.Line:
+		message := "heard"
+		if e.Sent {
+			message = "said"
+		}
+		d.line(slog.LevelDebug, message, e.Session, nil, "line", e.Text)
 	case event.Secured:
 		d.line(slog.LevelInfo, "secured", e.Session, nil,
 			"version", tls.VersionName(e.Version), "cipher", tls.CipherSuiteName(e.Cipher))
@@ -94,7 +119,7 @@ func (d *Daemon) record(e event.Event) {
 		d.line(slog.LevelInfo, "folder", e.Session, nil, "folder", e.Folder)
 	case event.CommandRefused:
 		level := slog.LevelInfo
-		if e.Code == 451 { // nobody meant it to happen
+		if unmeant(e.Code, e.Cause) {
 			level = slog.LevelError
 		}
 		d.line(level, "refused", e.Session, e.Cause, "verb", e.Verb, "code", e.Code)
@@ -106,7 +131,7 @@ func (d *Daemon) record(e event.Event) {
 	case event.TransferDone:
 		level := slog.LevelInfo
 		switch {
-		case e.Code == 451: // nobody meant it to happen
+		case unmeant(e.Code, e.Cause):
 			level = slog.LevelError
 		case e.Code >= 400:
 			level = slog.LevelWarn
@@ -136,6 +161,15 @@ func (d *Daemon) record(e event.Event) {
 		d.log.Error("trouble", "where", e.Where, "cause", d.cause(e.Err))
 	}
 }
+
+// unmeant tells a 451 that nobody meant to happen from that of a client that
+// sent other than it had announced.
+func unmeant(code int, cause error) bool {
+	return code == 451 && !errors.Is(cause, vfs.ErrIncomplete)
+}
+
+// tracing reports whether the log tells the dialogue: at level debug.
+func (d *Daemon) tracing() bool { return d.log.Enabled(context.Background(), slog.LevelDebug) }
 
 // line writes a line of a session: it always has the field session, and user
 // once someone has logged in.

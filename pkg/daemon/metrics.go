@@ -30,9 +30,9 @@ type metrics struct {
 	registry *prometheus.Registry
 	handler  http.Handler
 
-	connections, turnedAway, kicked, banned, troubles, dataRefused prometheus.Counter
+	kicked, banned, troubles, dataRefused prometheus.Counter
 
-	logins, transfers, bytes, bound, handshakes, failures, refused *prometheus.CounterVec
+	connections, logins, transfers, bytes, bound, handshakes, failures, refused *prometheus.CounterVec
 
 	seconds *prometheus.HistogramVec
 }
@@ -68,12 +68,11 @@ func newMetrics(d *Daemon, l net.Listener) *metrics {
 		m.registry.MustRegister(c)
 		return c
 	}
-	m.connections = one("connections_total")
-	m.turnedAway = one("turned_away_total")
 	m.kicked = one("kicked_total")
 	m.banned = one("bans_total")
 	m.troubles = one("troubles_total")
 	m.dataRefused = one("data_connections_refused_total")
+	m.connections = many("connections_total", "outcome")
 	m.logins = many("logins_total", "outcome")
 	m.transfers = many("transfers_total", "direction", "verdict")
 	m.bytes = many("transfer_bytes_total", "direction")
@@ -88,6 +87,9 @@ func newMetrics(d *Daemon, l net.Listener) *metrics {
 	m.registry.MustRegister(m.seconds)
 
 	// Whoever watches a rate wants a zero before the first event.
+	for _, outcome := range []string{"admitted", "refused"} {
+		m.connections.WithLabelValues(outcome)
+	}
 	for _, outcome := range []string{"accepted", "refused", "slowed", "full"} {
 		m.logins.WithLabelValues(outcome)
 	}
@@ -202,9 +204,13 @@ func (m *metrics) serve(ctx context.Context) error {
 func (m *metrics) Handle(e event.Event) {
 	switch e := e.(type) {
 	case event.Connected:
-		m.connections.Inc()
+		if e.Refused != nil {
+			m.connections.WithLabelValues("refused").Inc()
+		} else {
+			m.connections.WithLabelValues("admitted").Inc()
+		}
 	case event.TurnedAway:
-		m.turnedAway.Add(float64(e.Number))
+		m.connections.WithLabelValues("refused").Add(float64(e.Number))
 	case event.Secured:
 		m.handshakes.WithLabelValues(tls.VersionName(e.Version), strconv.FormatBool(e.Resumed)).Inc()
 	case event.HandshakeFailed:

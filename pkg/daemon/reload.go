@@ -39,6 +39,11 @@ func (d *Daemon) Reload() (fixed []string, err error) {
 	}
 	d.usersChanged(list)
 	d.change(next)
+	if d.xferlog != nil { // as after SIGHUP of who rotates it
+		if err := d.xferlog.Reopen(); err != nil {
+			d.log.Error("xferlog", "file", d.cfg.Xferlog, "cause", d.cause(err))
+		}
+	}
 	d.log.Info("reloaded")
 	for _, name := range fixed {
 		d.log.Warn("setting-kept", "setting", name)

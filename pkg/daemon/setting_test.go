@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"ftps/pkg/catalog"
@@ -80,6 +81,56 @@ func TestEverySettingThatARefusalNamesExists(t *testing.T) {
 	}
 	if got := settingOf(users.ErrWrongPassword); got != "" {
 		t.Errorf("a wrong password names %q", got)
+	}
+}
+
+func TestAnUploadThatIsNotAsAnnouncedIsNoErrorOfTheServer(t *testing.T) {
+	h := newHost(t, account("diego"))
+	d, end := h.start()
+	c := h.login(d, "diego")
+	c.Cmd(200, "ALLO 5")
+	if code := c.Upload([]byte("three bytes more than that"), "STOR x"); code != 451 {
+		t.Errorf("STOR: %d", code)
+	}
+	end()
+	if line := h.log.wait(t, "transfer"); line["level"] != slog.LevelWarn.String() {
+		t.Errorf("%v", line)
+	}
+}
+
+func TestTheTraceShowsTheDialogueAndNoSecret(t *testing.T) {
+	h := newHost(t, account("diego"))
+	level := new(slog.LevelVar)
+	h.cfg.Level, h.cfg.LogLevel = level, slog.LevelDebug
+	h.cfg.Log = slog.New(slog.NewJSONHandler(h.log, &slog.HandlerOptions{Level: level}))
+	d, end := h.start()
+	c := h.login(d, "diego")
+	c.Cmd(257, "PWD")
+	c.Cmd(500, "secreto")
+	c.Cmd(500, "SECRETO secreto")
+	c.Cmd(202, "ACCT secreto")
+	c.Cmd(221, "QUIT")
+	end()
+	d.SetLevel(slog.LevelInfo)
+	if d.tracing() {
+		t.Error("a trace at level info")
+	}
+	var said []string
+	for _, l := range h.log.lines() {
+		if l["msg"] == "heard" || l["msg"] == "said" {
+			said = append(said, l["msg"].(string)+" "+l["line"].(string))
+		}
+		if raw := fmt.Sprint(l); strings.Contains(strings.ToLower(raw), "secreto") {
+			t.Errorf("a secret is in the log: %s", raw)
+		}
+	}
+	for _, want := range []string{"heard AUTH TLS", "heard USER diego", "heard PASS ****", "heard PWD", "heard ****", "heard ACCT ****"} {
+		if !slices.Contains(said, want) {
+			t.Errorf("no line %q in %q", want, said)
+		}
+	}
+	if !slices.ContainsFunc(said, func(s string) bool { return strings.HasPrefix(s, "said 257 ") }) {
+		t.Errorf("no reply to PWD in %q", said)
 	}
 }
 

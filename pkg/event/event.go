@@ -30,8 +30,12 @@ type Session struct {
 	User   string         // the account after login, else empty
 }
 
-// Connected: a control connection was accepted.
-type Connected struct{ Session }
+// Connected: a control connection was accepted. Refused is why it is told 421
+// and no more, nil for one that is served.
+type Connected struct {
+	Session
+	Refused error
+}
 
 // Secured: the control connection's TLS handshake succeeded.
 type Secured struct {
@@ -71,6 +75,14 @@ type CommandRefused struct {
 	Verb  string // from the table, or "" for an unknown verb
 	Code  int
 	Cause error // what the client was not told, or nil
+}
+
+// Line: a line of the dialogue, told only while somebody traces it. What
+// might hold a secret is masked.
+type Line struct {
+	Session
+	Sent bool // by the server
+	Text string
 }
 
 // Direction of a transfer, seen from the server.
@@ -117,6 +129,7 @@ type TransferDone struct {
 	Name      string
 	Bytes     int64
 	Offset    int64
+	ASCII     bool // TYPE A
 	Duration  time.Duration
 	Code      int
 	Bound     string // how the data connection was bound: session, account, none
@@ -176,6 +189,7 @@ func (LoginFailed) event()     {}
 func (FolderChanged) event()   {}
 func (CommandRefused) event()  {}
 func (DataRefused) event()     {}
+func (Line) event()            {}
 func (TransferStarted) event() {}
 func (TransferDone) event()    {}
 func (Changed) event()         {}

@@ -40,6 +40,10 @@ type Config struct {
 	// ErrBanned costs as little as can be.
 	Admit func(netip.Addr) (release func(), err error)
 
+	// Trace reports whether every line of the dialogue is to be told to the
+	// sink; nil is never.
+	Trace func() bool
+
 	// MaxBeforeLogin is how many connections may be there that have not
 	// logged in; 1000. One more closes the one that has stood still for the
 	// longest.
@@ -85,6 +89,9 @@ func (c *Config) defaults() {
 	}
 	if c.KnowsHost == nil {
 		c.KnowsHost = func(string) bool { return false }
+	}
+	if c.Trace == nil {
+		c.Trace = func() bool { return false }
 	}
 	if c.Admit == nil {
 		c.Admit = func(netip.Addr) (func(), error) { return func() {}, nil }

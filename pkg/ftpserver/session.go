@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -189,7 +190,7 @@ func (s *session) serve(implicit bool, refused error) {
 	ctx, cancel := context.WithCancelCause(s.srv.ctx)
 	defer cancel(nil)
 
-	s.emit(event.Connected{Session: s.info})
+	s.emit(event.Connected{Session: s.info, Refused: refused})
 	s.data = s.srv.cfg.Ports.Session(s.info)
 	s.control.lines = newReader(s.control.conn)
 	defer func() { s.close(cancel) }()
@@ -238,6 +239,7 @@ func (s *session) loop(ctx context.Context, cancel context.CancelCauseFunc) {
 		}
 		select {
 		case l := <-s.control.lines.out:
+			s.trace(l)
 			s.hear(ctx, l)
 		case err := <-done:
 			s.settle(err)
@@ -388,6 +390,11 @@ func (s *session) send(r reply) {
 		return
 	}
 	out := r.wire(s.control.lang, s.info.ID).AppendTo(nil)
+	if s.cfg.Trace() {
+		for l := range strings.Lines(string(out)) {
+			s.emit(event.Line{Session: s.info, Sent: true, Text: strings.TrimRight(l, "\r\n")})
+		}
+	}
 	s.control.conn.SetWriteDeadline(time.Now().Add(s.srv.cfg.ReplyTimeout))
 	if _, err := s.control.conn.Write(out); err != nil {
 		s.end(errControlLost)

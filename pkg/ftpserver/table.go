@@ -28,6 +28,8 @@ type row struct {
 	do    handler  // serial and urgent commands
 	begin beginner // transfers
 
+	secret bool // what stands behind it is nobody's business, a trace's neither
+
 	feat []string // FEAT lines
 	help string   // catalogue key of one line
 	rfc  string   // where it is defined
@@ -84,13 +86,13 @@ func commands() []row {
 		{verb: "MIC", syntax: "<SP> text", arg: argMaybe, need: free, do: never("reply.armour"), help: "reply.help.armour", rfc: "RFC 2228 §3"},
 		{verb: "CONF", syntax: "<SP> text", arg: argMaybe, need: free, do: never("reply.armour"), help: "reply.help.armour", rfc: "RFC 2228 §3"},
 		{verb: "ENC", syntax: "<SP> text", arg: argMaybe, need: free, do: never("reply.armour"), help: "reply.help.armour", rfc: "RFC 2228 §3"},
-		{verb: "ADAT", syntax: "<SP> text", arg: argMaybe, need: free, do: never("reply.adat"), help: "reply.help.armour", rfc: "RFC 2228 §3"},
+		{verb: "ADAT", syntax: "<SP> text", arg: argMaybe, need: free, do: never("reply.adat"), secret: true, help: "reply.help.armour", rfc: "RFC 2228 §3"},
 
 		// Login: RFC 959 §4.1.1.
 		{verb: "HOST", syntax: "<SP> name", arg: argText, need: free, do: host, feat: []string{"HOST"}, help: "reply.help.host", rfc: "RFC 7151 §3"},
 		{verb: "USER", syntax: "<SP> name", arg: argText, need: secure, timing: lengthy, do: user, help: "reply.help.user", rfc: "RFC 959 §4.1.1"},
-		{verb: "PASS", syntax: "<SP> password", arg: argMaybe, need: secure, timing: lengthy, do: pass, help: "reply.help.pass", rfc: "RFC 959 §4.1.1"},
-		{verb: "ACCT", syntax: "<SP> text", arg: argMaybe, need: secure, do: never("reply.acct"), help: "reply.help.acct", rfc: "RFC 959 §4.1.1"},
+		{verb: "PASS", syntax: "<SP> password", arg: argMaybe, need: secure, timing: lengthy, do: pass, secret: true, help: "reply.help.pass", rfc: "RFC 959 §4.1.1"},
+		{verb: "ACCT", syntax: "<SP> text", arg: argMaybe, need: secure, do: never("reply.acct"), secret: true, help: "reply.help.acct", rfc: "RFC 959 §4.1.1"},
 		{verb: "REIN", arg: argNone, need: secure, do: rein, help: "reply.help.rein", rfc: "RFC 959 §4.1.1, 4217 §13"},
 		{verb: "QUIT", arg: argMaybe, need: free, do: quit, help: "reply.help.quit", rfc: "RFC 959 §4.1.1"},
 		{verb: "SMNT", syntax: "<SP> path", arg: argMaybe, need: login, do: never("reply.smnt"), help: "reply.help.smnt", rfc: "RFC 959 §4.1.1"},

@@ -41,6 +41,7 @@ type transfer struct {
 	// for each transfer that began, whatever became of it.
 	settle func(ctx context.Context, err error) error
 
+	ascii   bool
 	mode    *transferMode
 	up      layer.Waiter
 	down    layer.Waiter
@@ -78,7 +79,7 @@ func (s *session) prepare(ctx context.Context, r *row, a arg) (*transfer, error)
 	if err != nil {
 		return nil, err
 	}
-	t.verb, t.mode = r.verb, s.params.mode
+	t.verb, t.mode, t.ascii = r.verb, s.params.mode, s.params.ascii
 	t.up, t.down = s.login.account.Up, s.login.account.Down
 	t.promise, s.port.promise = s.port.promise, nil
 	t.conn, s.port.open = s.port.open, nil
@@ -185,7 +186,7 @@ func (s *session) settle(err error) {
 	}
 	s.emit(event.TransferDone{
 		Session: s.info, Direction: t.direction, Verb: t.verb, Name: t.name.String(),
-		Bytes: t.bytes.Load(), Offset: t.offset, Duration: time.Since(t.started),
+		Bytes: t.bytes.Load(), Offset: t.offset, ASCII: t.ascii, Duration: time.Since(t.started),
 		Code: out.Code(), Bound: bound, Cause: err,
 	})
 	s.send(out)
