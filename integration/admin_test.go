@@ -259,10 +259,10 @@ func TestTheMetricsAreWhatWasDone(t *testing.T) {
 		`ftps_replies_refused_total{code="550",verb="DELE"}`:        1,
 		`ftps_replies_refused_total{code="500",verb="unknown"}`:     1,
 		`ftps_transfers_bound_total{bound="none"}`:                  0,
-		`ftps_connections_total{outcome="admitted"}`:                                    5,
-		`ftps_bans`:                                                 1,
-		`ftps_sessions_logged_in`:                                   1,
-		`ftps_accounts_stale`:                                       0,
+		`ftps_connections_total{outcome="admitted"}`:                5,
+		`ftps_bans`:               1,
+		`ftps_sessions_logged_in`: 1,
+		`ftps_accounts_stale`:     0,
 	}
 	deadline := time.Now().Add(patience)
 	for {

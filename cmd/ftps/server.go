@@ -237,8 +237,8 @@ func daemonConfig(set *config.Server, lang catalog.Lang) daemon.Config {
 		AdminSocket: set.AdminSocket,
 		Metrics:     set.Metrics,
 
-		Wall: wall.Mode(set.Landlock),
-		Xferlog:     set.Xferlog,
+		Wall:    wall.Mode(set.Landlock),
+		Xferlog: set.Xferlog,
 	}
 	if cfg.AdminSocket == config.None || cfg.AdminSocket == "false" { // YAML 1.1 readers take off for false
 		cfg.AdminSocket = ""

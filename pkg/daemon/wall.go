@@ -39,6 +39,9 @@ func (d *Daemon) folders(list *users.List) []wall.Folder {
 	if d.cfg.ClientCA != "" {
 		add("authorities", wall.Read, wall.FolderOf(d.cfg.ClientCA)...)
 	}
+	if d.cfg.Xferlog != "" {
+		add("xferlog", wall.Tree, wall.FolderOf(d.cfg.Xferlog)...) // the rotated one is made anew
+	}
 	if d.socket != nil {
 		add("admin-socket", wall.Socket, filepath.Dir(d.socket.Path()))
 	}
