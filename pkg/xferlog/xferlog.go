@@ -127,7 +127,7 @@ func Line(e event.TransferDone, ended time.Time) string {
 		status = "i"
 	}
 	return strings.Join([]string{
-		ended.Format("Mon Jan _2 15:04:05 2006"),
+		ended.Format(time.ANSIC),
 		strconv.FormatInt(max(1, int64(e.Duration.Round(time.Second)/time.Second)), 10), // as vsftpd has it, never 0
 		e.Remote.Addr().String(),
 		strconv.FormatInt(e.Bytes, 10),
