@@ -170,7 +170,8 @@ func TestEachRightAllowsItsDeedsAndNoOthers(t *testing.T) {
 }
 
 // What was put into a dropbox is out of its sender's reach: it cannot be
-// listed, read, renamed, removed, or told apart from what is not there.
+// listed, read, renamed or removed, and only that its name is taken can be
+// told.
 func TestADropboxTakesAndGivesNothingBack(t *testing.T) {
 	s := serveAccounts(t, map[string]string{"box": "permissions: [dropbox]"})
 	c := s.dial(t, "box", "secreto")

@@ -28,7 +28,6 @@ type arg struct {
 
 // hear handles one line from the client.
 func (s *session) hear(ctx context.Context, l line) {
-	s.control.lines.heard()
 	switch {
 	case errors.Is(l.err, ftp.ErrLineEndless):
 		// There is no next line to go on from.
@@ -133,8 +132,10 @@ func (s *session) run(ctx context.Context, r *row, text string) {
 }
 
 // aside runs what a command does. One that may take long runs beside the
-// session, which meanwhile waits for it or for somebody who wants it gone;
-// nobody else touches the session's state.
+// session, which meanwhile waits for it, for somebody who wants it gone, and
+// for the client's next line: ABOR and a connection that ends stop the work;
+// any other line is heard when its turn comes. Nobody else touches the
+// session's state.
 func (s *session) aside(ctx context.Context, r *row, work func(ctx context.Context) error) (err error) {
 	if r.timing != lengthy {
 		return guard(func() error { return work(ctx) })
@@ -146,6 +147,11 @@ func (s *session) aside(ctx context.Context, r *row, work func(ctx context.Conte
 		defer close(done)
 		err = guard(func() error { return work(ctx) })
 	}()
+	var next <-chan line
+	if s.control.held == nil {
+		s.control.lines.ask()
+		next = s.control.lines.out
+	}
 	select {
 	case <-done:
 	case f := <-s.exit:
@@ -154,8 +160,43 @@ func (s *session) aside(ctx context.Context, r *row, work func(ctx context.Conte
 		}
 		<-done
 		s.leave(f)
+	case l := <-next:
+		s.control.lines.heard()
+		s.trace(l)
+		s.control.held = &line{text: slices.Clone(l.text), err: l.err}
+		switch {
+		case l.err != nil && !errors.Is(l.err, ftp.ErrLineTooLong):
+			cancel(errControlLost)
+		case isAbort(l.text):
+			cancel(errAborted)
+		}
+		select {
+		case <-done:
+		case f := <-s.exit:
+			if !f.wait {
+				cancel(errKicked)
+			}
+			<-done
+			s.leave(f)
+		}
 	}
 	return err
+}
+
+// urgent reports whether a line is heard while a transfer runs.
+func (s *session) urgent(l *line) bool {
+	if l.err != nil {
+		return true
+	}
+	cmd, err := ftp.ParseCommand(l.text)
+	r := s.srv.table[cmd.Verb]
+	return err != nil || r == nil || r.timing == urgent
+}
+
+// isAbort reports whether a line is ABOR.
+func isAbort(text []byte) bool {
+	cmd, err := ftp.ParseCommand(text)
+	return err == nil && cmd.Verb == "ABOR"
 }
 
 // check holds a command against its needs, in the order in which a client

@@ -165,6 +165,52 @@ func TestRightsThatOtherCommandsWouldBypass(t *testing.T) {
 	renamer.Cmd(250, "RNTO c")
 }
 
+// A dropbox takes what is new. What somebody left before is not the sender's
+// to empty.
+func TestADropboxReplacesNothing(t *testing.T) {
+	tree := memfs.New()
+	s := ftptest.Start(t, ftptest.Options{Accounts: []ftptest.Account{
+		{Name: "owner", Password: "p", FS: tree},
+		{Name: "box", Password: "p", FS: tree, Perm: vfs.Dropbox},
+		{Name: "mover", Password: "p", FS: tree, Perm: vfs.Write | vfs.Rename},
+	}})
+	owner := s.Login(t, "owner", "p")
+	owner.Upload([]byte("precious"), "STOR a")
+	box := s.Login(t, "box", "p")
+	if code := box.Upload([]byte("x"), "STOR a"); code != 550 {
+		t.Errorf("STOR over a file: %d", code)
+	}
+	box.Passive()
+	box.Cmd(550, "APPE a")
+	box.Cmd(550, "RNFR a")
+	box.Cmd(550, "DELE a")
+	box.Cmd(550, "SITE CHMOD 000 a")
+	for _, line := range []string{"STOR b", "STOU"} {
+		if code := box.Upload([]byte("new"), "%s", line); code != 226 {
+			t.Errorf("%s: %d", line, code)
+		}
+	}
+	// A file that comes while the upload is under way is not replaced either.
+	port := box.Passive()
+	conn := box.Secure(box.OpenData(port))
+	box.Send("STOR late")
+	box.Expect(150)
+	conn.Write([]byte("x"))
+	owner.Upload([]byte("first"), "STOR late")
+	conn.CloseWrite()
+	io.Copy(io.Discard, conn)
+	box.Expect(550)
+
+	mover := s.Login(t, "mover", "p")
+	mover.Cmd(350, "RNFR b")
+	mover.Cmd(550, "RNTO a")
+	for name, want := range map[string]string{"a": "precious", "b": "new", "late": "first"} {
+		if got, _ := owner.Download("RETR %s", name); string(got) != want {
+			t.Errorf("%s holds %q", name, got)
+		}
+	}
+}
+
 // A session that waits for a data port is ended while it waits.
 func TestAKickDoesNotWaitForADataPort(t *testing.T) {
 	s := ftptest.Start(t, ftptest.Options{DataPorts: 1})

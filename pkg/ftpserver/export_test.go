@@ -142,3 +142,6 @@ func ListEveryName(t testing.TB) {
 
 // MaxRefusing is how many are told at once that there are too many.
 const MaxRefusing = maxRefusing
+
+// HashesWaiting returns how many stand in the line for a hash.
+func (s *Server) HashesWaiting() int { return s.hashing.Waiting() }

@@ -165,7 +165,7 @@ func rnto(s *session, ctx context.Context, a arg) (reply, error) {
 		return reply{}, refuse("reply.rnto.early")
 	}
 	// What stands at the new name is replaced: that takes a right of its own.
-	if s.login.account.Perm&(vfs.Write|vfs.Delete) == 0 {
+	if perm := s.login.account.Perm; perm&(vfs.Write|vfs.Delete) == 0 || !perm.Replaces() {
 		if _, err := s.login.account.FS.Stat(ctx, a.path); err == nil {
 			return reply{}, fs.ErrExist
 		}

@@ -181,8 +181,8 @@ func (s *speaker) cannot(line string, how uint16) bool {
 	switch how / howPerm0 % 4 {
 	case 1:
 		return strings.HasPrefix(line, "STOR")
-	case 2:
-		return !strings.HasPrefix(line, "STOR")
+	case 2: // a dropbox: what is there already is not its to replace
+		return line != "STOR upload\r\n"
 	case 3:
 		return strings.HasPrefix(line, "LIST")
 	}

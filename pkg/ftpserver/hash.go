@@ -94,6 +94,13 @@ func (s *session) sum(ctx context.Context, name vfs.Name, r ftp.Range, h hash.Ha
 	if r.First > length || r.Last >= length {
 		return nil, r, vfs.ErrOffset
 	}
+	// A hash is a core's work for as long as the file is long, and one line
+	// asks for it.
+	release, err := s.srv.hashing.Acquire(ctx, s.login.account.Name)
+	if err != nil {
+		return nil, r, err
+	}
+	defer release()
 	src := io.NewSectionReader(file, r.First, r.Len())
 	if _, err := io.CopyBuffer(onlyWriter{h}, &untilDone{ctx, src}, make([]byte, copyChunk)); err != nil {
 		return nil, r, blame(errSource, err)

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -17,6 +18,7 @@ import (
 	"ftps/pkg/catalog"
 	"ftps/pkg/dataport"
 	"ftps/pkg/event"
+	"ftps/pkg/limit"
 )
 
 // Config says how to serve. Backend and Ports are required.
@@ -65,6 +67,10 @@ type Config struct {
 	// least, over each minute that the client is waited for; 0 is no limit.
 	MinRate int64
 
+	// Hashes is how many files are hashed at once, shared evenly among the
+	// accounts that ask; half of the cores.
+	Hashes int
+
 	// LoginAttempts is how many wrong passwords a connection may try; 3.
 	LoginAttempts int
 
@@ -109,6 +115,8 @@ type Server struct {
 	unheard atomic.Int64 // connections that were not admitted since the last event
 	told    atomic.Int64 // when that was, in Unix seconds
 
+	hashing *limit.Fair // HASH and its sisters, by account
+
 	refusing atomic.Int64 // sessions that only tell that there are too many
 
 	ctx    context.Context // of every session; ends when Shutdown loses patience
@@ -123,7 +131,9 @@ type Server struct {
 // New returns a server.
 func New(cfg Config) *Server {
 	cfg.defaults()
-	s := &Server{cfg: cfg, table: make(map[string]*row), sessions: make(map[int]*session)}
+	// Half of the cores stay free for who transfers.
+	hashing := limit.NewFair(cmp.Or(cfg.Hashes, max(1, runtime.GOMAXPROCS(0)/2)))
+	s := &Server{cfg: cfg, hashing: hashing, table: make(map[string]*row), sessions: make(map[int]*session)}
 	for _, r := range commands() {
 		s.table[r.verb] = &r
 	}

@@ -73,7 +73,7 @@ type control struct {
 	tls   *tls.Conn
 	lines *reader
 	lang  catalog.Lang
-	held  *line  // a serial command that came during a transfer
+	held  *line  // what came while a command or a transfer was under way, and waits for its turn
 	host  string // as HOST said
 	bad   int    // commands in a row that made no sense
 
@@ -226,8 +226,12 @@ func (s *session) loop(ctx context.Context, cancel context.CancelCauseFunc) {
 	for !s.over {
 		// A line is asked for only when it can be heard: while a serial
 		// command waits for the transfer, the client's next line waits too.
-		if s.control.held == nil {
+		var waited chan line
+		if l := s.control.held; l == nil {
 			s.control.lines.ask()
+		} else if s.transfer == nil || s.urgent(l) {
+			waited = make(chan line, 1)
+			waited <- *l
 		}
 		clock.Reset(s.patience())
 		var done <-chan error
@@ -239,17 +243,16 @@ func (s *session) loop(ctx context.Context, cancel context.CancelCauseFunc) {
 		}
 		select {
 		case l := <-s.control.lines.out:
+			s.control.lines.heard()
 			s.trace(l)
+			s.hear(ctx, l)
+		case l := <-waited:
+			s.control.held = nil
 			s.hear(ctx, l)
 		case err := <-done:
 			s.settle(err)
 			if last != nil {
 				s.dismiss(*last)
-				continue
-			}
-			if l := s.control.held; l != nil && !s.over {
-				s.control.held = nil
-				s.hear(ctx, *l)
 			}
 		case f := <-s.exit:
 			if f.wait && s.transfer != nil {

@@ -64,6 +64,9 @@ func siteChmod(s *session, ctx context.Context, a arg) (reply, error) {
 	if err != nil || path == "" {
 		return reply{}, refuseFor(err, "reply.mode.octal")
 	}
+	if !s.login.account.Perm.Replaces() {
+		return reply{}, refuse("reply.noright", "SITE CHMOD")
+	}
 	return s.change(ctx, "SITE CHMOD", path, func(name vfs.Name) error {
 		return s.login.account.FS.Chmod(ctx, name, mode)
 	})

@@ -47,6 +47,9 @@ func stou(s *session, ctx context.Context, _ arg) (*transfer, error) {
 // connection that never comes, or is refused, or breaks, costs the old file
 // nothing.
 func (s *session) upload(ctx context.Context, name vfs.Name, how vfs.How) (*transfer, error) {
+	if !s.login.account.Perm.Replaces() {
+		how.New = true
+	}
 	file, err := s.login.account.FS.Create(ctx, name, how)
 	if err != nil {
 		return nil, err

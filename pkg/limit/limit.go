@@ -1,6 +1,6 @@
 // Package limit says who must wait: addresses that failed to log in
-// ([Logins]), connections beyond what is allowed ([Connections]), password
-// checks beyond what the processor can carry ([Checks]), and bytes beyond a
+// ([Logins]) or misbehaved ([Scores]), connections beyond what is allowed ([Connections]), password
+// checks and other work beyond what the processor can carry ([Checks], [Fair]), and bytes beyond a
 // rate ([Rate]).
 //
 // The package knows no sessions and no accounts, only addresses, names and

@@ -46,6 +46,11 @@ func ParsePerm(word string) (Perm, bool) {
 // Has reports whether p holds every right of q.
 func (p Perm) Has(q Perm) bool { return p&q == q }
 
+// Replaces reports whether whoever has p may put something else in the place
+// of a file that is there. Whoever can neither read, list, append to nor remove
+// what others left (dropbox) can only add to it.
+func (p Perm) Replaces() bool { return p&(Read|List|Append|Delete) != 0 }
+
 // String returns the name of a named set, or the rights with commas.
 func (p Perm) String() string {
 	for _, n := range permNames[8:] {
