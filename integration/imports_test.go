@@ -34,6 +34,7 @@ var keepers = map[string][]string{
 	"github.com/chzyer/readline":     {"pkg/shell", "pkg/admin"},
 	"golang.org/x/term":              {"cmd/ftps", "pkg/shell"},
 	"golang.org/x/crypto/bcrypt":     {"pkg/users"},
+	"golang.org/x/crypto/acme":       {"pkg/pki"},
 	"go.yaml.in/yaml/v3":             {"pkg/users"},
 	"gopkg.in/yaml.v3":               {},
 	"github.com/fsnotify/fsnotify":   {"pkg/watch"},

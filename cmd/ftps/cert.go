@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"strings"
 	"time"
 
@@ -51,7 +52,7 @@ func newCertShowCommand(a *app) *cobra.Command {
 		if len(args) == 1 {
 			return a.runCertShowHost(cmd.Context(), args[0], o)
 		}
-		return a.runCertShow(certFiles(set), o)
+		return a.runCertShow(append(issuedFiles(set), certFiles(set)...), o)
 	}
 	return cmd
 }
@@ -251,6 +252,18 @@ func (a *app) certFlags(cmd *cobra.Command) func() (*config.Server, error) {
 		}
 		return set, nil
 	}
+}
+
+// issuedFiles are the certificates that ACME has issued so far.
+func issuedFiles(set *config.Server) (issued []pki.Files) {
+	o := pki.IssuerOptions{Cache: set.ACMECache}
+	for _, domain := range set.ACMEDomains {
+		files := o.Files(domain)
+		if _, err := os.Stat(files.Cert); !errors.Is(err, fs.ErrNotExist) {
+			issued = append(issued, files)
+		}
+	}
+	return issued
 }
 
 // certFiles pairs each --cert with its --key.

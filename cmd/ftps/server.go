@@ -29,6 +29,7 @@ import (
 	"ftps/pkg/dataport"
 	"ftps/pkg/event"
 	"ftps/pkg/fault"
+	"ftps/pkg/pki"
 	"ftps/pkg/wall"
 )
 
@@ -213,6 +214,11 @@ func daemonConfig(set *config.Server, lang catalog.Lang) daemon.Config {
 		Certs:        certFiles(set),
 		MakeCert:     !set.Named("cert") && !set.Named("key"),
 		ClientCA:     set.ClientCA,
+		ACME: pki.IssuerOptions{
+			Domains: set.ACMEDomains, Cache: set.ACMECache, Directory: set.ACMEDirectory, CA: set.ACMECA,
+			Agent: "ftps/" + version(),
+		},
+		ACMEListen: set.ACMEListen,
 
 		MaxConnections:   set.MaxConnections,
 		MaxPerAddress:    set.MaxPerAddress,

@@ -40,6 +40,8 @@ var cliRows = []Row{
 		ES: "sin permiso para abrir el puerto %d\nlos puertos menores de 1024 son de root: elija otro con %s, o inicie como root con --run-as"},
 	{Key: "cli.server.port.failed", EN: "cannot open port %d (%s): %v", ES: "no se puede abrir el puerto %d (%s): %v"},
 	{Key: "cli.server.metrics.failed", EN: "cannot listen on %s for --metrics: %v", ES: "no se puede escuchar en %s para --metrics: %v"},
+	{Key: "cli.server.acme.failed", EN: "cannot listen on %s for --acme-listen: %v\nports below 1024 need root and --run-as, or the capability CAP_NET_BIND_SERVICE",
+		ES: "no se puede escuchar en %s para --acme-listen: %v\nlos puertos menores de 1024 requieren root y --run-as, o la capacidad CAP_NET_BIND_SERVICE"},
 	{Key: "cli.server.xferlog", EN: "cannot write %s for --xferlog: %v", ES: "no se puede escribir %s para --xferlog: %v"},
 	{Key: "cli.server.metrics.open", EN: "whoever reaches %v reads the server's numbers: /metrics asks for no password\nchoose a loopback address with --metrics, or let a firewall stand before it",
 		ES: "quien llegue a %v puede leer las cifras del servidor: /metrics no pide clave\nelija una dirección de loopback con --metrics, o ponga un cortafuegos delante"},

@@ -52,8 +52,12 @@ type Server struct {
 	Users        string
 	Certs, Keys  []string
 	ClientCA     string
-	RunAs        string
-	Landlock     string // "auto", "require" or "off"
+
+	ACMEDomains, ACMEListen          []string
+	ACMECache, ACMEDirectory, ACMECA string
+
+	RunAs    string
+	Landlock string // "auto", "require" or "off"
 
 	MaxConnections, MaxPerAddress, MaxBeforeLogin                          int
 	HandshakeTimeout, LoginTimeout, IdleTimeout, DataTimeout, StallTimeout time.Duration

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"net"
 	"net/netip"
+	"net/url"
 	"regexp"
 	"strconv"
 	"strings"
@@ -86,6 +87,16 @@ func Settings() []Setting {
 			parse: list(func(s *Server) *[]string { return &s.Keys })},
 		{Name: "client-ca", Group: security, Help: "config.help.client_ca",
 			parse: text(func(s *Server) *string { return &s.ClientCA })},
+		{Name: "acme-domain", List: true, Group: security, Help: "config.help.acme_domain",
+			parse: parseDomains},
+		{Name: "acme-listen", Default: ":443", List: true, Group: security, Help: "config.help.acme_listen",
+			parse: parseListen},
+		{Name: "acme-cache", Default: "acme", Group: security, Help: "config.help.acme_cache",
+			parse: needed(func(s *Server) *string { return &s.ACMECache })},
+		{Name: "acme-directory", Group: security, Help: "config.help.acme_directory",
+			parse: secureURL(func(s *Server) *string { return &s.ACMEDirectory })},
+		{Name: "acme-ca", Group: security, Help: "config.help.acme_ca",
+			parse: text(func(s *Server) *string { return &s.ACMECA })},
 		{Name: "session-reuse", Default: "require", Live: true, Group: security, Help: "config.help.session_reuse",
 			parse: choice(func(s *Server) *string { return &s.Reuse }, "require", "prefer")},
 		{Name: "ban-score", Default: "100", Live: true, Group: security, Help: "config.help.ban_score",
@@ -431,6 +442,48 @@ func parseMetrics(s *Server, words []string) error {
 		return fault.New("config.value.address", words[0])
 	}
 	return nil
+}
+
+// parseDomains reads the names that a public authority certifies: whole ones,
+// in small letters, as they stand in the certificate.
+func parseDomains(s *Server, words []string) error {
+	s.ACMEDomains = nil
+	for _, word := range words {
+		name := strings.ToLower(strings.TrimSuffix(word, "."))
+		if !isHostName(name) || !strings.Contains(name, ".") {
+			return fault.New("config.value.domain", word)
+		}
+		s.ACMEDomains = append(s.ACMEDomains, name)
+	}
+	return nil
+}
+
+func parseListen(s *Server, words []string) error {
+	s.ACMEListen = nil
+	for _, word := range words {
+		_, number, err := net.SplitHostPort(word)
+		if err == nil {
+			_, err = parsePort(number)
+		}
+		if err != nil {
+			return fault.New("config.value.address", word)
+		}
+		s.ACMEListen = append(s.ACMEListen, word)
+	}
+	return nil
+}
+
+// secureURL reads an https address, or nothing.
+func secureURL(field func(*Server) *string) func(*Server, []string) error {
+	return func(s *Server, words []string) error {
+		if words[0] != "" {
+			if u, err := url.Parse(words[0]); err != nil || u.Scheme != "https" || u.Host == "" {
+				return fault.New("config.value.url", words[0])
+			}
+		}
+		*field(s) = words[0]
+		return nil
+	}
 }
 
 func parseLang(s *Server, words []string) error {

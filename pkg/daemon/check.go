@@ -33,6 +33,10 @@ func Check(cfg Config) []error {
 		_, err := pki.LoadPair(files)
 		note(err)
 	}
+	if len(cfg.ACME.Domains) > 0 && cfg.ACME.CA != "" {
+		_, err := pki.LoadPool(cfg.ACME.CA)
+		note(err)
+	}
 	if ls, err := listen(&cfg); err != nil {
 		note(err)
 	} else {

@@ -64,6 +64,9 @@ type Config struct {
 	ClientCA string      // PEM file of the authorities of client certificates, or ""
 	Reuse    dataport.Reuse
 
+	ACME       pki.IssuerOptions // without Domains nothing is issued
+	ACMEListen []string          // addresses where challenges are answered
+
 	// Limits and clocks; 0 is the default.
 	MaxConnections   int           // control connections at once; 2000
 	MaxPerAddress    int           // from one address; 200
@@ -126,6 +129,7 @@ type Daemon struct {
 	listeners *listeners
 	public    *public
 	keeper    *pki.Keeper
+	issuer    *pki.Issuer    // or nil
 	clientCAs *x509.CertPool // nil where no client is asked for a certificate
 	server    *ftpserver.Server
 	ports     *dataport.Ports
@@ -187,6 +191,9 @@ func New(cfg Config) (_ *Daemon, err error) {
 		return nil, err
 	}
 	// Keys may be root's alone: they are read before privileges are dropped.
+	if err := d.openIssuer(identity); err != nil {
+		return nil, err
+	}
 	if d.keeper, err = d.openKeeper(); err != nil {
 		return nil, err
 	}
@@ -315,6 +322,12 @@ func (d *Daemon) Run(ctx context.Context, now <-chan struct{}) error {
 		all.Go(func() { d.report("implicit", d.server.Serve(serving, l, true)) })
 	}
 	all.Go(func() { d.keeper.Watch(serving) })
+	if d.issuer != nil {
+		all.Go(func() { d.issuer.Run(serving) })
+		for _, l := range d.listeners.acme {
+			all.Go(func() { d.report("acme", d.issuer.Serve(serving, l)) })
+		}
+	}
 	all.Go(func() { _ = watch.File(serving, d.cfg.Users, watch.Stamp{}, d.rereadUsers) })
 	if file := d.cfg.Settings; file != "" && d.cfg.Reread != nil {
 		all.Go(func() { _ = watch.File(serving, file, d.settingsRead, func() { _, _ = d.Reload() }) }) // told to the log
@@ -395,8 +408,10 @@ func (d *Daemon) admit(addr netip.Addr) (release func(), err error) {
 	return d.conns.Admit(addr)
 }
 
-// housekeeping ends the sessions of accounts that expire while it runs.
+// housekeeping ends the sessions of accounts that expire while it runs, and
+// warns of certificates that do, once a day.
 func (d *Daemon) housekeeping(ctx context.Context) {
+	var warned time.Time
 	tick := time.NewTicker(15 * time.Second)
 	defer tick.Stop()
 	for {
@@ -405,6 +420,10 @@ func (d *Daemon) housekeeping(ctx context.Context) {
 			return
 		case now := <-tick.C:
 			d.expire(now)
+			if now.Sub(warned) >= 24*time.Hour {
+				warned = now
+				d.warnExpiring(now)
+			}
 		}
 	}
 }

@@ -79,11 +79,10 @@ func (d *Daemon) openKeeper() (*pki.Keeper, error) {
 		d.log.Info("certificate-made", "file", d.cfg.Certs[0].Cert)
 	}
 	return pki.NewKeeper(pki.KeeperOptions{
-		Files: d.cfg.Certs,
-		Loaded: func(p *pki.Pair) {
-			d.log.Info("certificate", "file", p.Files.Cert, "pin", p.Pin.String(), "expires", p.TLS.Leaf.NotAfter)
-		},
-		Failed: func(err error) { d.log.Error("certificate", "cause", catalog.Explain(d.lang(), err)) },
+		Files:  d.cfg.Certs,
+		Issuer: d.issuer,
+		Loaded: d.certificateLoaded,
+		Failed: d.certificateFailed,
 		Warned: func(err error) { d.log.Warn("certificate", "cause", catalog.Explain(d.lang(), err)) },
 	})
 }

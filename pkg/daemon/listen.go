@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"syscall"
 
@@ -15,6 +16,7 @@ type listeners struct {
 	control  net.Listener
 	implicit net.Listener // or nil
 	data     []net.Listener
+	acme     []net.Listener
 }
 
 // listen binds every port, or none.
@@ -36,6 +38,9 @@ func listen(cfg *Config) (_ *listeners, err error) {
 	if ls.data, err = bindData(cfg); err != nil {
 		return nil, err
 	}
+	if ls.acme, err = bindChallenges(cfg); err != nil {
+		return nil, err
+	}
 	return ls, nil
 }
 
@@ -54,7 +59,7 @@ func (ls *listeners) behind(trusted []netip.Prefix, refused func(netip.AddrPort,
 }
 
 func (ls *listeners) close() {
-	for _, l := range append([]net.Listener{ls.control, ls.implicit}, ls.data...) {
+	for _, l := range slices.Concat([]net.Listener{ls.control, ls.implicit}, ls.data, ls.acme) {
 		if l != nil {
 			l.Close()
 		}

@@ -140,6 +140,7 @@ func (m *metrics) watch(d *Daemon) {
 	gauge("certificate_expires_timestamp_seconds", func() float64 {
 		return float64(d.keeper.Expires().Unix())
 	})
+	gauge("certificates_expiring", func() float64 { return float64(len(d.keeper.Expiring(time.Now()))) })
 	gauge("start_timestamp_seconds", func() float64 {
 		return float64(d.counters.since.UnixMilli()) / 1000
 	})

@@ -45,7 +45,14 @@ func (d *Daemon) folders(list *users.List) []wall.Folder {
 	if d.socket != nil {
 		add("admin-socket", wall.Socket, filepath.Dir(d.socket.Path()))
 	}
-	if d.public.name != "" {
+	if d.issuer != nil {
+		add("acme", wall.Tree, d.cfg.ACME.Cache)
+	}
+	if d.calls() {
+		// Where systems keep the authorities that vouch for https.
+		add("authorities", wall.Read, "/etc/ssl", "/etc/pki", "/etc/ca-certificates", "/usr/share/ca-certificates", "/usr/local/share/ca-certificates")
+	}
+	if d.public.name != "" || d.calls() {
 		for _, file := range []string{"/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf"} {
 			add("resolver", wall.Read, wall.FolderOf(file)...)
 		}
@@ -54,6 +61,9 @@ func (d *Daemon) folders(list *users.List) []wall.Folder {
 	table = append(table, wall.Program()...)
 	return append(table, d.cfg.Reach...)
 }
+
+// calls reports whether the server calls others by https.
+func (d *Daemon) calls() bool { return d.issuer != nil }
 
 // below reports whether path, or what it leads to, lies below root.
 func below(root, path string) bool {

@@ -18,6 +18,7 @@ import (
 // they are called from Watch and Reload.
 type KeeperOptions struct {
 	Files  []Files       // at least one; the first is for clients that name none
+	Issuer *Issuer       // its certificates come before those of files; or nil
 	Poll   time.Duration // how often Watch looks; zero means half a second
 	Loaded func(*Pair)   // a pair was loaded again
 	Failed func(error)   // a changed pair could not be loaded: the old one stays
@@ -67,13 +68,51 @@ func KeepTemporary(cert *tls.Certificate) *Keeper {
 	return k
 }
 
-// Pairs returns what is in use now, in the order of the files.
-func (k *Keeper) Pairs() []*Pair { return *k.pairs.Load() }
+// Pairs returns what is in use now: what was issued, then the files in their
+// order.
+func (k *Keeper) Pairs() []*Pair {
+	files := *k.pairs.Load()
+	if k.opt.Issuer == nil {
+		return files
+	}
+	return append(k.opt.Issuer.Pairs(), files...)
+}
+
+// Expiring returns a warning for each certificate in use that ends within 14
+// days; one that renews itself is late when less than a quarter of its time is
+// left.
+func (k *Keeper) Expiring(now time.Time) (warnings []error) {
+	for _, pair := range k.Serving() {
+		leaf := pair.TLS.Leaf
+		left := leaf.NotAfter.Sub(now)
+		switch {
+		case pair.Issued && left < min(soon, leaf.NotAfter.Sub(leaf.NotBefore)/4):
+			warnings = append(warnings, fault.New("pki.acme.late", pair.Files.Cert, leaf.NotAfter.UTC().Format(time.RFC3339)))
+		case !pair.Issued && left < soon:
+			warnings = append(warnings, fault.New("pki.cert.soon", pair.Files.Cert, day(leaf.NotAfter)))
+		}
+	}
+	return warnings
+}
+
+// Serving returns the certificates that clients are to see: those of
+// [Keeper.Pairs], without self-signed ones that only stand in for what is
+// issued.
+func (k *Keeper) Serving() (serving []*Pair) {
+	pairs := k.Pairs()
+	issued := k.opt.Issuer != nil && len(k.opt.Issuer.Pairs()) == len(k.opt.Issuer.opt.Domains)
+	for _, pair := range pairs {
+		if !issued || !selfSigned(pair.TLS.Leaf) {
+			serving = append(serving, pair)
+		}
+	}
+	return serving
+}
 
 // Expires returns when the first of the certificates ends.
 func (k *Keeper) Expires() time.Time {
 	var first time.Time
-	for _, pair := range k.Pairs() {
+	for _, pair := range k.Serving() {
 		if end := pair.TLS.Leaf.NotAfter; first.IsZero() || end.Before(first) {
 			first = end
 		}
@@ -175,7 +214,7 @@ func (k *Keeper) reload(i int, force bool) error {
 		}
 		return err
 	}
-	pairs := append([]*Pair(nil), k.Pairs()...)
+	pairs := append([]*Pair(nil), *k.pairs.Load()...)
 	pairs[i] = pair
 	k.pairs.Store(&pairs)
 	if k.opt.Loaded != nil {

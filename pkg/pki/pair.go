@@ -27,6 +27,7 @@ type Pair struct {
 	Files    Files
 	TLS      *tls.Certificate // Leaf is set
 	Pin      Pin
+	Issued   bool    // by ACME, which renews it by itself
 	Warnings []error // faults that do not keep it from being used
 }
 
