@@ -105,6 +105,8 @@ var configRows = []Row{
 		ES: "sin inicio de sesión en %v (--login-timeout)"},
 	{Key: "config.ended.idle", EN: "no command for %v (--idle-timeout)",
 		ES: "sin comandos durante %v (--idle-timeout)"},
+	{Key: "config.ended.slow", EN: "less than --min-rate (%d bytes a second)", ES: "menos de --min-rate (%d bytes por segundo)"},
+	{Key: "config.ended.session", EN: "the session lasted --session-timeout (%v)", ES: "la sesión duró --session-timeout (%v)"},
 	{Key: "config.ended.stall", EN: "not a byte of data for %v (--stall-timeout)",
 		ES: "ni un byte de datos durante %v (--stall-timeout)"},
 	{Key: "config.ended.crowded", EN: "closed to make room: %d connections had not logged in (--max-before-login)",

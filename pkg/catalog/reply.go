@@ -11,6 +11,7 @@ var replyRows = []Row{
 	{"reply.shutdown", 421, "The server is shutting down", "El servidor se está cerrando"},
 	{"reply.kicked", 421, "Kicked out by the administrator", "Expulsado por el administrador"},
 	{"reply.idle", 421, "No command for too long, closing connection", "Demasiado tiempo sin comandos, cerrando conexión"},
+	{"reply.session", 421, "The session has lasted as long as it may, closing connection", "La sesión ha durado lo máximo permitido, cerrando conexión"},
 	{"reply.foreign", 421, "This is an FTP server, closing connection", "Esto es un servidor FTP, cerrando conexión"},
 	{"reply.internal", 451, "Internal error, ask the administrator about it with this reference", "Error interno, consulte al administrador con esta referencia"},
 
@@ -103,6 +104,7 @@ var replyRows = []Row{
 	{"reply.abor", 226, "Nothing is in progress any more", "Ya no hay nada en curso"},
 	{"reply.aborted", 426, "Transfer aborted", "Transferencia cancelada"},
 	{"reply.data.broken", 426, "The data connection broke, or ended without close_notify", "La conexión de datos se cortó, o terminó sin close_notify"},
+	{"reply.data.slow", 426, "The transfer is too slow, data connection closed", "La transferencia es demasiado lenta, conexión de datos cerrada"},
 	{"reply.data.none", 425, "No data connection came", "No llegó ninguna conexión de datos"},
 	{"reply.data.handshake", 425, "TLS failed on the data connection", "Falló TLS en la conexión de datos"},
 	{"reply.data.busy", 425, "All data ports are taken, try again", "Todos los puertos de datos están ocupados, intente de nuevo"},

@@ -23,6 +23,8 @@ var settings = []struct {
 	{key: "config.ended.handshake", name: "handshake_timeout"},
 	{key: "config.ended.login", name: "login_timeout"},
 	{key: "config.ended.idle", name: "idle_timeout"},
+	{key: "config.ended.slow", name: "min_rate"},
+	{key: "config.ended.session", name: "session_timeout"},
 	{key: "config.ended.stall", name: "stall_timeout"},
 	{key: "data.none", name: "data_timeout"},
 	{key: "data.refused.bare", name: "session_reuse"},

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/netip"
 	"testing"
+	"time"
 
 	"ftps/pkg/ftp"
 	"ftps/pkg/layer"
@@ -145,3 +146,6 @@ const MaxRefusing = maxRefusing
 
 // HashesWaiting returns how many stand in the line for a hash.
 func (s *Server) HashesWaiting() int { return s.hashing.Waiting() }
+
+// Window is what MinRate is held against.
+func (c *Config) Window(d time.Duration) { c.window = d }

@@ -10,6 +10,7 @@ import (
 	"ftps/pkg/catalog"
 	"ftps/pkg/dataport"
 	"ftps/pkg/ftp"
+	"ftps/pkg/layer"
 	"ftps/pkg/vfs"
 )
 
@@ -118,6 +119,7 @@ var faults = []struct {
 	{dataport.ErrHandshake, "reply.data.handshake"},
 	{dataport.ErrBusy, "reply.data.busy"},
 	{dataport.ErrNoConnection, "reply.data.none"},
+	{layer.ErrTooSlow, "reply.data.slow"},
 	{errData, "reply.data.broken"},
 	{errSource, "reply.source"},
 	{io.ErrShortWrite, "reply.nospace"},

@@ -74,6 +74,9 @@ type Config struct {
 	// LoginAttempts is how many wrong passwords a connection may try; 3.
 	LoginAttempts int
 
+	// window is what MinRate is held against; 1 min.
+	window time.Duration
+
 	// weaken is set by tests alone: it switches a defence off, to see the
 	// attack succeed that it stops.
 	weaken func(*Server)
@@ -89,6 +92,7 @@ func (c *Config) defaults() {
 	c.IdleTimeout = cmp.Or(c.IdleTimeout, 5*time.Minute)
 	c.StallTimeout = cmp.Or(c.StallTimeout, time.Minute)
 	c.ReplyTimeout = cmp.Or(c.ReplyTimeout, 30*time.Second)
+	c.window = cmp.Or(c.window, time.Minute)
 	c.LoginAttempts = cmp.Or(c.LoginAttempts, 3)
 	if c.PublicIP == nil {
 		c.PublicIP = func() netip.Addr { return netip.Addr{} }

@@ -139,7 +139,8 @@ type farewell struct {
 	reply  reply
 	reason string
 	kicked bool
-	wait   bool // until the transfer in progress is over
+	wait   bool  // until the transfer in progress is over
+	cause  error // of the end, if it is not the server's
 }
 
 func newSession(srv *Server, conn net.Conn, info event.Session) *session {
@@ -222,6 +223,13 @@ func (s *session) serve(implicit bool, refused error) {
 func (s *session) loop(ctx context.Context, cancel context.CancelCauseFunc) {
 	clock := time.NewTimer(s.patience())
 	defer clock.Stop()
+	if d := s.cfg.SessionTimeout; d > 0 {
+		over := fault.Wrap(errIdle, "config.ended.session", d)
+		whole := time.AfterFunc(d-time.Since(s.started), func() {
+			s.leave(farewell{reply: say("reply.session"), wait: true, cause: over})
+		})
+		defer whole.Stop()
+	}
 	var last *farewell
 	for !s.over {
 		// A line is asked for only when it can be heard: while a serial
@@ -305,6 +313,9 @@ func (s *session) dismiss(f farewell) {
 		s.emit(event.Kicked{Session: s.info, Reason: f.reason})
 		s.end(errKicked)
 		return
+	}
+	if f.cause != nil {
+		s.end(f.cause)
 	}
 	s.end(errShutdown)
 }

@@ -103,14 +103,14 @@ func (s *session) start(ctx context.Context, t *transfer) {
 	default:
 		s.send(say("reply.opening"))
 	}
-	stall := s.cfg.StallTimeout
-	go func() { t.done <- guard(func() error { return t.perform(ctx, stall) }) }()
+	cfg := s.cfg
+	go func() { t.done <- guard(func() error { return t.perform(ctx, cfg) }) }()
 }
 
 // perform runs on a goroutine of its own and returns the verdict. The
 // connection ends before the verdict: close_notify, FIN, and the client's own
 // end awaited for a bounded time.
-func (t *transfer) perform(ctx context.Context, stall time.Duration) error {
+func (t *transfer) perform(ctx context.Context, cfg *Config) error {
 	conn := t.conn
 	t.conn = nil
 	if conn == nil {
@@ -126,7 +126,8 @@ func (t *transfer) perform(ctx context.Context, stall time.Duration) error {
 	// wants it gone.
 	stop := context.AfterFunc(ctx, conn.Abort)
 	defer stop()
-	f := t.mode.frame(layer.Rate(ctx, layer.Stall(conn, stall), t.up, paced(t.down, conn)))
+	clocked := layer.Least(layer.Stall(conn, cfg.StallTimeout), cfg.MinRate, cfg.window)
+	f := t.mode.frame(layer.Rate(ctx, clocked, t.up, paced(t.down, conn)))
 	err := t.carry(ctx, f)
 	if err == nil && t.direction != event.Upload {
 		err = blameIf(errData, f.close())
@@ -139,8 +140,11 @@ func (t *transfer) perform(ctx context.Context, stall time.Duration) error {
 	}
 	if err != nil {
 		conn.Abort()
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			err = fault.Wrap(err, "config.ended.stall", stall)
+		switch {
+		case errors.Is(err, layer.ErrTooSlow):
+			err = fault.Wrap(err, "config.ended.slow", cfg.MinRate)
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			err = fault.Wrap(err, "config.ended.stall", cfg.StallTimeout)
 		}
 		return t.settle(ctx, because(ctx, err))
 	}

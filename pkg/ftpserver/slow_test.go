@@ -1,0 +1,179 @@
+package ftpserver_test
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"testing"
+	"time"
+
+	"ftps/pkg/ftpserver"
+	"ftps/pkg/ftptest"
+	"ftps/pkg/limit"
+)
+
+// dripping serves with a floor of a kilobyte a second over a short window.
+func dripping(t *testing.T, floor int64) *ftptest.Conn {
+	s := ftptest.Start(t, ftptest.Options{Server: func(c *ftpserver.Config) {
+		c.MinRate = floor
+		c.Window(200 * time.Millisecond)
+	}})
+	return s.Login(t, "diego", "secreto")
+}
+
+// drip uploads a piece every ten milliseconds, for as long as the server
+// takes it and a second at most.
+func drip(c *ftptest.Conn, piece string) (code int) {
+	conn := c.Secure(c.OpenData(c.Passive()))
+	c.Send("STOR f")
+	c.Expect(150)
+	beat := time.NewTicker(10 * time.Millisecond)
+	defer beat.Stop()
+	for range 100 {
+		<-beat.C
+		if _, err := io.WriteString(conn, piece); err != nil {
+			break
+		}
+	}
+	conn.CloseWrite()
+	io.Copy(io.Discard, conn)
+	conn.Close()
+	code, _, _ = c.Read()
+	return code
+}
+
+func TestADripOfBytesDoesNotHoldATransferForEver(t *testing.T) {
+	c := dripping(t, 1000)
+	if code := drip(c, "x"); code != 426 {
+		t.Errorf("a byte every 10 ms: %d", code)
+	}
+	c.Cmd(200, "NOOP") // the session goes on
+	if code := drip(c, string(make([]byte, 1000))); code != 226 {
+		t.Errorf("a hundred times the least rate: %d", code)
+	}
+}
+
+// The negative control.
+func TestWithoutALeastRateADripIsWaitedFor(t *testing.T) {
+	if code := drip(dripping(t, 0), "x"); code != 226 {
+		t.Errorf("%d: this shows nothing", code)
+	}
+}
+
+func TestAReaderOfAFewBytesDoesNotHoldADownloadForEver(t *testing.T) {
+	c := dripping(t, 10<<20)
+	if code := c.Upload(make([]byte, 32<<20), "STOR f"); code != 226 {
+		t.Fatalf("%d", code)
+	}
+	conn := c.Secure(c.OpenData(c.Passive()))
+	c.Send("RETR f")
+	c.Expect(150)
+	beat := time.NewTicker(10 * time.Millisecond)
+	defer beat.Stop()
+	done := make(chan int, 1)
+	go func() {
+		code, _, _ := c.Read()
+		done <- code
+	}()
+	deadline := time.After(ftptest.Patience)
+	piece := make([]byte, 1000)
+	for {
+		select {
+		case code := <-done:
+			if code != 426 {
+				t.Errorf("a reader of 100 kB/s where the least is 10 MiB/s: %d", code)
+			}
+			return
+		case <-beat.C:
+			conn.Read(piece)
+		case <-deadline:
+			t.Fatal("still waited for")
+		}
+	}
+}
+
+// slowed gives every account a rate.
+type slowed struct {
+	ftpserver.Backend
+	rate *limit.Rate
+}
+
+func (s slowed) Login(ctx context.Context, a ftpserver.Attempt) (*ftpserver.Account, error) {
+	account, err := s.Backend.Login(ctx, a)
+	if err == nil {
+		account.Up, account.Down = s.rate, s.rate
+	}
+	return account, err
+}
+
+func TestTheAccountsOwnRateIsNotTooSlow(t *testing.T) {
+	s := ftptest.Start(t, ftptest.Options{Server: func(c *ftpserver.Config) {
+		c.MinRate = 1 << 20
+		c.Window(100 * time.Millisecond)
+		c.Backend = slowed{c.Backend, limit.NewRate(100)}
+	}})
+	c := s.Login(t, "diego", "secreto")
+	data := bytes.Repeat([]byte("x"), 60) // more than half a second of it
+	if code := c.Upload(data, "STOR f"); code != 226 {
+		t.Errorf("up: %d", code)
+	}
+	if got, code := c.Download("RETR f"); code != 226 || !bytes.Equal(got, data) {
+		t.Errorf("down: %d, %d bytes", code, len(got))
+	}
+}
+
+// A line that comes byte by byte is no activity: the clock of who says
+// nothing runs on.
+func TestADripOfACommandIsSilence(t *testing.T) {
+	s := ftptest.Start(t, ftptest.Options{Server: func(c *ftpserver.Config) {
+		c.IdleTimeout, c.LoginTimeout = 300*time.Millisecond, 300*time.Millisecond
+	}})
+	for name, dial := range map[string]func() *ftptest.Conn{
+		"logged in":    func() *ftptest.Conn { return s.Login(t, "diego", "secreto") },
+		"before login": func() *ftptest.Conn { c := s.Dial(t); c.Expect(220); return c },
+	} {
+		c := dial()
+		over := make(chan struct{})
+		go func() {
+			defer close(over)
+			beat := time.NewTicker(50 * time.Millisecond)
+			defer beat.Stop()
+			for range 100 {
+				<-beat.C
+				if _, err := c.Raw().Write([]byte("x")); err != nil {
+					return
+				}
+			}
+		}()
+		code, _, err := c.Read()
+		if err != nil || code != 421 {
+			t.Errorf("%s: %d, %v", name, code, err)
+		}
+		c.Raw().Close()
+		<-over
+	}
+}
+
+func TestASessionMayLastSoLongAndItsTransferToTheEnd(t *testing.T) {
+	s := ftptest.Start(t, ftptest.Options{Server: func(c *ftpserver.Config) { c.SessionTimeout = 700 * time.Millisecond }})
+	c := s.Login(t, "diego", "secreto")
+	began := time.Now()
+	if code := drip(c, "x"); code != 226 { // takes a second
+		t.Errorf("the transfer in progress: %d", code)
+	}
+	c.Expect(421)
+	if took := time.Since(began); took < 500*time.Millisecond {
+		t.Errorf("ended after %v", took)
+	}
+	for range 2 { // who works all the time is no exception
+		c := s.Login(t, "diego", "secreto")
+		code := 0
+		for code != 421 {
+			c.Send("NOOP")
+			var err error
+			if code, _, err = c.Read(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
