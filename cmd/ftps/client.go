@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -148,6 +149,7 @@ func (a *app) runClient(ctx context.Context, o clientOptions) error {
 // clientWork is one run of the client, all of its flags understood.
 type clientWork struct {
 	clientOptions
+	app       *app
 	connector *shell.Connector
 	session   shell.Options
 	terminal  *shell.Terminal // nil: nobody can be asked
@@ -167,11 +169,15 @@ func (a *app) newClientWork(o clientOptions, secret string) (*clientWork, error)
 	if err != nil {
 		return nil, err
 	}
-	target, err := shell.ParseTarget(o.host, o.port, o.user)
+	bookmarks, err := shell.BookmarksPath()
+	if err != nil {
+		bookmarks = ""
+	}
+	target, err := o.target(a, bookmarks)
 	if err != nil {
 		return nil, err
 	}
-	w := &clientWork{clientOptions: o, proof: proof, history: shell.HistoryPath(a.getenv)}
+	w := &clientWork{app: a, clientOptions: o, proof: proof, history: shell.HistoryPath(a.getenv)}
 	in, out, errs := file(a.in), file(a.out), file(a.err)
 	if shell.IsTerminal(in) && shell.IsTerminal(out) {
 		w.terminal = shell.NewTerminal(in, out)
@@ -189,7 +195,11 @@ func (a *app) newClientWork(o clientOptions, secret string) (*clientWork, error)
 		ColourOut: shell.Coloured(shell.IsTerminal(out), a.getenv),
 		ColourErr: shell.Coloured(shell.IsTerminal(errs), a.getenv),
 		Host:      target.Host,
+		Target:    target,
+		Bookmarks: bookmarks,
 		Shell:     a.getenv("SHELL"),
+		Pager:     a.getenv("PAGER"),
+		Editor:    cmp.Or(a.getenv("VISUAL"), a.getenv("EDITOR")),
 	}
 	if w.terminal != nil {
 		w.session.In = in
@@ -223,6 +233,25 @@ func (a *app) newClientWork(o clientOptions, secret string) (*clientWork, error)
 	return w, nil
 }
 
+// target is the server that HOST names: a bookmark's, whose account, pin and
+// port serve where no flag says otherwise, or the one by that name.
+func (o *clientOptions) target(a *app, bookmarks string) (shell.Target, error) {
+	list, err := shell.LoadBookmarks(bookmarks)
+	if err != nil {
+		a.complain(err)
+	}
+	b, ok := shell.FindBookmark(list, o.host)
+	if !ok {
+		return shell.ParseTarget(o.host, o.port, o.user)
+	}
+	t := b.Target()
+	if o.port == 0 && len(o.pins) == 0 && b.Pin != "" {
+		o.pins = []string{b.Pin}
+	}
+	t.Port, t.User = cmp.Or(o.port, t.Port), cmp.Or(o.user, t.User)
+	return t, nil
+}
+
 // file is the file behind a stream, or nil.
 func file(stream any) *os.File {
 	f, _ := stream.(*os.File)
@@ -251,7 +280,14 @@ func (w *clientWork) scripts(input io.Reader) error {
 }
 
 // trustAs makes the policy by which the server is trusted.
-func (w *clientWork) trustAs(a *app, target shell.Target) error {
+func (w *clientWork) trustAs(a *app, target shell.Target) (err error) {
+	w.connector.Trust, err = w.policy(a, target, w.pins)
+	return err
+}
+
+// policy is how a server is trusted, and known by these pins alone if there
+// are any.
+func (w *clientWork) policy(a *app, target shell.Target, pins []string) (*pki.Trust, error) {
 	policy := pki.Policy{
 		Host: target.Host, Port: target.Port, Mode: pki.Strict,
 		Warn: func(err error) { a.complain(err) },
@@ -262,42 +298,64 @@ func (w *clientWork) trustAs(a *app, target shell.Target) error {
 	var err error
 	if w.trust != "" {
 		if policy.Mode, err = pki.ParseMode(w.trust); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	for _, text := range w.pins {
+	for _, text := range pins {
 		pin, err := pki.ParsePin(text)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		policy.Pins = append(policy.Pins, pin)
 	}
 	if w.ca != "" {
 		pem, err := os.ReadFile(w.ca)
 		if err != nil {
-			return fault.Wrap(err, "pki.file.unreadable", w.ca, err.Error())
+			return nil, fault.Wrap(err, "pki.file.unreadable", w.ca, err.Error())
 		}
 		policy.Roots = x509.NewCertPool()
 		if !policy.Roots.AppendCertsFromPEM(pem) {
-			return fault.New("cli.client.ca.empty", w.ca)
+			return nil, fault.New("cli.client.ca.empty", w.ca)
 		}
 	}
 	if path, err := pki.DefaultKnownHosts(); err == nil {
 		policy.KnownHosts = pki.OpenKnownHosts(path)
 	}
 	if (w.clientCert == "") != (w.clientKey == "") {
-		return fault.New("cli.client.key.pair")
+		return nil, fault.New("cli.client.key.pair")
 	}
 	if w.clientCert != "" {
 		pair, err := tls.LoadX509KeyPair(w.clientCert, w.clientKey)
 		if err != nil {
-			return fault.Wrap(err, "pki.pair.bad", w.clientCert, w.clientKey, err.Error())
+			return nil, fault.Wrap(err, "pki.pair.bad", w.clientCert, w.clientKey, err.Error())
 		}
 		w.connector.Base = &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}}
 	}
 	w.connector.Ask = policy.Mode == pki.Ask
-	w.connector.Trust, err = pki.NewTrust(policy)
-	return err
+	return pki.NewTrust(policy)
+}
+
+// travel leads the session to a bookmark's server. The password that was
+// given for the first one is not for others: it is looked for in the netrc,
+// or asked for.
+func (w *clientWork) travel(a *app, link *shell.Link) func(context.Context, shell.Bookmark) (string, error) {
+	return func(ctx context.Context, b shell.Bookmark) (string, error) {
+		var pins []string
+		if b.Pin != "" {
+			pins = []string{b.Pin}
+		}
+		trust, err := w.policy(a, b.Target(), pins)
+		if err != nil {
+			return "", err
+		}
+		there := *w.connector
+		there.Target, there.Trust = b.Target(), trust
+		there.Secrets = shell.Secrets{Netrc: w.connector.Secrets.Netrc, Err: a.err}
+		if err := link.Move(ctx, &there); err != nil {
+			return "", err
+		}
+		return there.User(), nil
+	}
 }
 
 // secrets says where the password is looked for.
@@ -348,15 +406,13 @@ func (w *clientWork) run(ctx context.Context) error {
 	}
 	defer link.Close()
 	w.session.Server, w.session.User = link, w.connector.User()
-	w.session.Files = shell.Mover{Conn: link.Conn, Config: mirror.Config{
-		Dial: w.connector.Another, Jobs: w.jobs, Retries: w.retries, Verify: w.proof,
-		Site: w.connector.User() + "@" + w.connector.Target.Address(),
-	}}
+	w.session.Files = shell.Mover{Link: link, Config: mirror.Config{Jobs: w.jobs, Verify: w.proof}}
 	session, err := shell.New(w.session)
 	if err != nil {
 		return w.session.Tell(err)
 	}
 	link.Lost = session.Lost
+	session.Go = w.travel(w.app, link)
 	if folder := w.connector.Target.Folder; folder != "" {
 		if err := session.Command(whole, []string{"cd", folder}); err != nil {
 			return err

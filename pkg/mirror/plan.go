@@ -186,7 +186,7 @@ func (t *Transfer) PlanPut(ctx context.Context, local, remote string, o Options)
 		return nil, err
 	}
 	defer root.Close()
-	return p, p.walk(ctx, root)
+	return p, p.walk(ctx, root, ".")
 }
 
 // placeRemote asks the server whether the target is a folder.
@@ -214,10 +214,10 @@ func absolute(local string) string {
 	return local
 }
 
-// walk scans the local tree. Symlinks are followed to files inside the tree
-// and nowhere else.
-func (p *Plan) walk(ctx context.Context, root *os.Root) error {
-	return fs.WalkDir(root.FS(), ".", func(name string, d fs.DirEntry, err error) error {
+// walk scans the local tree from a name on. Symlinks are followed to files
+// inside the tree and nowhere else.
+func (p *Plan) walk(ctx context.Context, root *os.Root, from string) error {
+	return fs.WalkDir(root.FS(), from, func(name string, d fs.DirEntry, err error) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}

@@ -58,7 +58,7 @@ func runQuit(ctx context.Context, s *Session, _ arguments, _ io.Writer) error {
 }
 
 func runQuote(ctx context.Context, s *Session, args arguments, _ io.Writer) error {
-	defer s.changed()
+	defer s.names.clear()
 	// The reply is the result, whatever the verb.
 	speak := s.Dialogue.hush()
 	reply, err := s.Server.Quote(ctx, strings.Join(args.operands, " "))

@@ -1,7 +1,7 @@
 package shell
 
 import (
-	"context"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,10 +22,13 @@ const (
 	local
 	localFolder
 	commandName
+	bookmarkWord
+	bookmarkNames
 )
 
-// completionTime bounds how long TAB may wait for the server.
-const completionTime = 5 * time.Second
+// tabTime is what TAB waits for the server: too short to be felt. What comes
+// later is there for the next TAB.
+const tabTime = 150 * time.Millisecond
 
 // shownCandidates bounds the list below an ambiguous word.
 const shownCandidates = 200
@@ -41,6 +44,8 @@ type completer struct {
 	session *Session
 	above   func(lines string) // writes above the line being typed
 	width   func() int
+	// patience is what TAB waits for a listing.
+	patience time.Duration
 }
 
 // candidate is one way to go on.
@@ -97,6 +102,13 @@ func (c *completer) candidates(before []word, typed string) ([]candidate, string
 	if len(before) == 0 {
 		return c.commandNames(typed), typed
 	}
+	if before[len(before)-1].operator {
+		if before[len(before)-1].text == "|" {
+			return nil, typed
+		}
+		folder, base := splitPath(typed, string(filepath.Separator))
+		return c.localNames(folder, base, false), base
+	}
 	row, ok := c.session.find(strings.TrimLeft(before[0].text, "-@"))
 	if !ok {
 		return nil, typed
@@ -120,6 +132,15 @@ func (c *completer) candidates(before []word, typed string) ([]candidate, string
 	switch what := row.operands[min(operand, len(row.operands)-1)]; what {
 	case commandName:
 		return c.commandNames(typed), typed
+	case bookmarkWord:
+		return c.words(slices.Sorted(maps.Keys(bookmarkWords)), typed), typed
+	case bookmarkNames:
+		list, _ := LoadBookmarks(c.session.Bookmarks)
+		var names []string
+		for _, b := range list {
+			names = append(names, b.Name)
+		}
+		return c.words(names, typed), typed
 	case remote, remoteFolder:
 		folder, base := splitPath(typed, "/")
 		return c.remoteNames(folder, base, what == remoteFolder), base
@@ -128,6 +149,16 @@ func (c *completer) candidates(before []word, typed string) ([]candidate, string
 		return c.localNames(folder, base, what == localFolder), base
 	}
 	return nil, typed
+}
+
+func (c *completer) words(all []string, typed string) []candidate {
+	var found []candidate
+	for _, word := range all {
+		if strings.HasPrefix(word, typed) {
+			found = append(found, candidate{text: word})
+		}
+	}
+	return found
 }
 
 func splitPath(typed, separator string) (folder, base string) {
@@ -163,11 +194,15 @@ func (c *completer) optionNames(row *command, typed string) []candidate {
 }
 
 func (c *completer) remoteNames(folder, base string, foldersOnly bool) []candidate {
-	ctx, cancel := context.WithTimeout(context.Background(), completionTime)
-	defer cancel()
-	entries, err := c.session.listing(ctx, folder)
-	if err != nil {
-		return nil
+	entries, known := c.session.names.get(folder)
+	if !known {
+		if done := c.session.names.fetch(folder); done != nil {
+			select {
+			case <-done:
+			case <-time.After(c.patience):
+			}
+		}
+		entries, _ = c.session.names.get(folder)
 	}
 	var found []candidate
 	for _, e := range entries {

@@ -1,12 +1,13 @@
 package shell
 
 import (
-	"context"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"ftps/pkg/ftp"
 )
@@ -14,7 +15,9 @@ import (
 // tab plays the TAB key behind text and returns the extension and the list.
 func tab(st *stage, text string, width int) (extension, list string) {
 	var b strings.Builder
-	c := &completer{session: st.Session, above: func(s string) { b.WriteString(s) }, width: func() int { return width }}
+	c := &completer{session: st.Session, above: func(s string) { b.WriteString(s) }, width: func() int { return width }, patience: 30 * time.Second}
+	st.names.open()
+	defer st.names.shut()
 	got, _ := c.Do([]rune(text), len([]rune(text)))
 	if len(got) > 1 {
 		panic("more than one candidate was handed to the editor")
@@ -109,7 +112,7 @@ func TestTheListFitsTheTerminal(t *testing.T) {
 		if !strings.Contains(list, "more\n") {
 			t.Error("more than 200 names were listed")
 		}
-		st.changed()
+		st.names.clear()
 	}
 }
 
@@ -133,16 +136,74 @@ func TestTheServerIsAskedOnceUntilSomethingChanges(t *testing.T) {
 	}
 }
 
-func TestTabDoesNotWaitForEverOnAServer(t *testing.T) {
+func TestTabDoesNotWaitForASlowServer(t *testing.T) {
 	st := newStage(t)
 	st.server.block = make(chan struct{})
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	if _, err := st.listing(ctx, ""); err == nil {
-		t.Error("a listing without an end came back")
+	c := &completer{session: st.Session, above: func(string) {}, width: func() int { return 80 }, patience: time.Millisecond}
+	st.names.open()
+	if got := c.complete("get he"); got != "" {
+		t.Errorf("got %q from nowhere", got)
 	}
-	if _, known := st.listings[""]; known {
-		t.Error("a listing that failed was remembered")
+	// What comes late is there for the next TAB, and was asked for once.
+	done := st.names.fetch("")
+	close(st.server.block)
+	<-done
+	if got := c.complete("get he"); got != "llo.txt " || st.server.listed != 1 {
+		t.Errorf("got %q after %d listings", got, st.server.listed)
+	}
+}
+
+func TestACommandHasTheConnectionForItself(t *testing.T) {
+	st := newStage(t)
+	st.server.block = make(chan struct{}) // for ever
+	st.names.open()
+	done := st.names.fetch("")
+	st.names.shut()
+	select {
+	case <-done:
+	default:
+		t.Error("a listing is under way while a command runs")
+	}
+	if _, known := st.names.get(""); known {
+		t.Error("a listing that was broken off was remembered")
+	}
+	if st.names.fetch("") != nil {
+		t.Error("a listing was begun while a command runs")
+	}
+}
+
+func TestWhatIsKnownOfFoldersIsBoundedAndShortLived(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var n names
+		for i := range 10 * namesFolders {
+			n.put(strings.Repeat("x", i), nil)
+		}
+		if len(n.known) > namesFolders {
+			t.Errorf("%d folders", len(n.known))
+		}
+		n.put("", make([]ftp.Entry, 2*namesMost))
+		if got, known := n.get(""); !known || len(got) > namesMost {
+			t.Errorf("%d names", len(got))
+		}
+		time.Sleep(2 * namesLife)
+		if _, known := n.get(""); known {
+			t.Error("an old listing is trusted")
+		}
+	})
+}
+
+func TestOurOwnWritesAreSeenAtOnceWithoutAsking(t *testing.T) {
+	st := newStage(t)
+	tab(st, "get he", 80)
+	st.run(t, "mkdir hexagon; touch helium; rm hello.txt")
+	if got, _ := tab(st, "cd hex", 80); got != "agon/" {
+		t.Errorf("the new folder: %q", got)
+	}
+	if got, _ := tab(st, "get hel", 80); got != "ium " {
+		t.Errorf("the new file, without the old one: %q", got)
+	}
+	if st.server.listed != 1 {
+		t.Errorf("listed %d times", st.server.listed)
 	}
 }
 
@@ -168,7 +229,7 @@ func TestTheHistoryIsItsOwnersAlone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state", "ftps", "history")
 	h := openHistory(path)
 	for _, line := range []string{
-		"ls", "ls", "get a", " put secret-plan", "quote PASS hunter2", "QUOTE pass hunter2", "-@quote acct x",
+		"ls", "ls", "get a", " put secret-plan", "quote PASS hunter2", "literal pass hunter2", "QUOTE pass hunter2", "-@quote acct x",
 		`"quote" PASS hunter2`, "cd a; quote PASS hunter2", "quote SITE PSWD old new", "evil\x1b[2J", "quote NOOP",
 	} {
 		h.add(line)

@@ -147,6 +147,10 @@ func (f *server) List(ctx context.Context, folder string) iter.Seq2[ftp.Entry, e
 	}
 }
 
+func (f *server) Glance(ctx context.Context, folder string) iter.Seq2[ftp.Entry, error] {
+	return f.List(ctx, folder)
+}
+
 func (f *server) Stat(_ context.Context, p string) (ftp.Entry, error) {
 	e, ok := f.tree[f.abs(p)]
 	if !ok {
@@ -225,6 +229,20 @@ func (m *mover) Get(_ context.Context, remote, local string, o mirror.Options, t
 
 func (m *mover) Put(_ context.Context, local, remote string, o mirror.Options, tell func(mirror.Event)) (mirror.Result, error) {
 	m.put = append(m.put, moved{local, remote, o})
+	return m.run(tell)
+}
+
+func (m *mover) GetSome(_ context.Context, items []mirror.Item, local string, o mirror.Options, tell func(mirror.Event)) (mirror.Result, error) {
+	for _, item := range items {
+		m.got = append(m.got, moved{item.Remote, local, o})
+	}
+	return m.run(tell)
+}
+
+func (m *mover) PutSome(_ context.Context, local string, names []string, remote string, o mirror.Options, tell func(mirror.Event)) (mirror.Result, error) {
+	for _, name := range names {
+		m.put = append(m.put, moved{local + "/" + name, remote, o})
+	}
 	return m.run(tell)
 }
 

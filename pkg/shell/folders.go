@@ -9,13 +9,14 @@ import (
 	"os"
 	"path"
 	"strings"
+	"time"
 
 	"ftps/pkg/fault"
 	"ftps/pkg/ftp"
 )
 
 func runCd(ctx context.Context, s *Session, args arguments, _ io.Writer) error {
-	defer s.changed()
+	defer s.names.clear()
 	return s.Server.Cwd(ctx, args.operands[0])
 }
 
@@ -35,8 +36,7 @@ func runPwd(ctx context.Context, s *Session, _ arguments, out io.Writer) error {
 }
 
 // each runs one step for every operand and stops at the first failure.
-func each(s *Session, names []string, step func(name string) error) error {
-	defer s.changed()
+func each(names []string, step func(name string) error) error {
 	for _, name := range names {
 		if err := step(name); err != nil {
 			return err
@@ -46,19 +46,45 @@ func each(s *Session, names []string, step func(name string) error) error {
 }
 
 func runMkdir(ctx context.Context, s *Session, args arguments, _ io.Writer) error {
-	return each(s, args.operands, func(name string) error { return s.Server.Mkdir(ctx, name) })
+	return each(args.operands, func(name string) error {
+		err := s.Server.Mkdir(ctx, name)
+		if err == nil {
+			s.names.made(name, ftp.Dir)
+		}
+		return err
+	})
 }
 
 func runRmdir(ctx context.Context, s *Session, args arguments, _ io.Writer) error {
-	return each(s, args.operands, func(name string) error { return s.Server.Rmdir(ctx, name) })
+	return each(args.operands, func(name string) error { return s.gone(name, s.Server.Rmdir(ctx, name)) })
 }
 
 func runRm(ctx context.Context, s *Session, args arguments, _ io.Writer) error {
-	return each(s, args.operands, func(name string) error { return s.Server.Delete(ctx, name) })
+	return each(args.operands, func(name string) error { return s.gone(name, s.Server.Delete(ctx, name)) })
+}
+
+// gone notes that a name was removed.
+func (s *Session) gone(name string, err error) error {
+	if err == nil {
+		s.names.removed(name)
+	}
+	return err
+}
+
+// runTouch makes empty files, and gives those that are there the time of now.
+func runTouch(ctx context.Context, s *Session, args arguments, _ io.Writer) error {
+	defer s.Dialogue.hush()()
+	return each(args.operands, func(name string) error {
+		err := s.Server.Touch(ctx, name, time.Now())
+		if err == nil {
+			s.names.made(name, ftp.File)
+		}
+		return err
+	})
 }
 
 func runMv(ctx context.Context, s *Session, args arguments, _ io.Writer) error {
-	defer s.changed()
+	defer s.names.clear()
 	from, to := args.operands[0], args.operands[1]
 	to, err := s.inRemoteFolder(ctx, to, path.Base(from))
 	if err != nil {

@@ -119,7 +119,12 @@ func (h *history) add(line string) bool {
 func secret(line string) bool {
 	commands, _ := split(line)
 	for _, words := range commands {
-		if len(words) < 2 || !strings.EqualFold(strings.TrimLeft(words[0].text, "-@"), "quote") {
+		if len(words) < 2 {
+			continue
+		}
+		switch strings.ToLower(strings.TrimLeft(words[0].text, "-@")) {
+		case "quote", "literal":
+		default:
 			continue
 		}
 		said := strings.ToUpper(strings.Join(texts(words[1:]), " "))

@@ -50,6 +50,18 @@ func (l *Link) Open(ctx context.Context) error {
 	return err
 }
 
+// Move leaves this server for the one of another Connector, once that has let
+// us in.
+func (l *Link) Move(ctx context.Context, there *Connector) error {
+	next := &Link{Connector: there}
+	if err := next.Open(ctx); err != nil {
+		return err
+	}
+	old := l.conn
+	l.Connector, l.conn, l.used, l.folder, l.gone = there, next.conn, next.used, "", false
+	return old.Close()
+}
+
 // Close ends the connection without a word.
 func (l *Link) Close() {
 	if l.conn != nil {
@@ -204,6 +216,11 @@ func (l *Link) Delete(ctx context.Context, path string) error {
 // Rename implements [Server].
 func (l *Link) Rename(ctx context.Context, from, to string) error {
 	return l.change(ctx, func(c *ftpclient.Conn) error { return c.Rename(ctx, from, to) })
+}
+
+// Glance implements [Server].
+func (l *Link) Glance(ctx context.Context, path string) iter.Seq2[ftp.Entry, error] {
+	return l.conn.List(ctx, path)
 }
 
 // List implements [Server]. After a new beginning it goes on with the names

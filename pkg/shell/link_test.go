@@ -56,8 +56,8 @@ func linked(t *testing.T, retries int, o hostile.Options) (*stage, *Link, *hosti
 		if err := link.Open(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		o.Server = link
-		o.Files = Mover{Conn: link.Conn, Config: mirror.Config{Dial: link.Connector.Another, Retries: retries, Site: "test"}}
+		o.Server, o.Target = link, link.Connector.Target
+		o.Files = Mover{Link: link}
 	})
 	link.Lost = st.Session.Lost
 	t.Cleanup(link.Close)

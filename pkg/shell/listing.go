@@ -67,7 +67,7 @@ func (s *Session) list(ctx context.Context, folder string) (entries []ftp.Entry,
 		}
 	}
 	slices.SortFunc(entries, func(a, b ftp.Entry) int { return strings.Compare(a.Name, b.Name) })
-	s.listings[folder] = entries
+	s.names.put(namesKey(folder), entries)
 	return entries, missed, nil
 }
 

@@ -64,7 +64,7 @@ func runMirror(ctx context.Context, s *Session, args arguments, out io.Writer) e
 	source, target := remote, local
 	if o.Upload {
 		source, target = local, remote
-		defer s.changed()
+		defer s.names.clear()
 	}
 	if args.has("json") && !s.JSON {
 		s.JSON = true

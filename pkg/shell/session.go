@@ -48,6 +48,8 @@ type Server interface {
 	Usable() bool
 	// Gone reports that the connection is lost for good.
 	Gone() bool
+	// Glance lists a folder if the connection stands, and makes no new one.
+	Glance(ctx context.Context, path string) iter.Seq2[ftp.Entry, error]
 	// Touch makes an empty file, or sets the time of one that is there.
 	Touch(ctx context.Context, path string, at time.Time) error
 }
@@ -70,6 +72,14 @@ type Options struct {
 	Shell      string    // runs what stands behind "!"; "" is /bin/sh
 	In         io.Reader // what such a command reads; nil is nothing
 	Home       string    // what lcd without an operand goes to
+	Pager      string    // of less; "" is less
+	Editor     string    // of edit; "" is vi
+
+	Target    Target // the server, for bookmarks
+	Bookmarks string // path of their file; "" is none
+	// Go leaves for the server of a bookmark and returns the account there;
+	// nil where there is no way.
+	Go func(ctx context.Context, b Bookmark) (user string, err error)
 
 	// Progress is the terminal on which transfers draw a bar; without it
 	// they tell a line a file, and nothing when Quiet.
@@ -84,7 +94,7 @@ type Session struct {
 	commands  []command
 	colourOut bool
 	local     string
-	listings  map[string][]ftp.Entry // for completion, until something changes
+	names     names // for completion
 	history   *history
 	left      bool // quit was said
 }
@@ -98,10 +108,9 @@ func New(o Options) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Session{
-		Options: o, commands: table(), colourOut: o.ColourOut && !o.JSON, local: folder,
-		listings: make(map[string][]ftp.Entry),
-	}, nil
+	s := &Session{Options: o, commands: table(), colourOut: o.ColourOut && !o.JSON, local: folder}
+	s.names.list = s.glance
+	return s, nil
 }
 
 func (s *Session) text(key string, args ...any) string { return catalog.Text(s.Lang, key, args...) }
@@ -109,7 +118,7 @@ func (s *Session) text(key string, args ...any) string { return catalog.Text(s.L
 // Command runs one command from its words, as a command line gives them. An
 // error has been told when Command returns.
 func (s *Session) Command(ctx context.Context, words []string) error {
-	return s.tell(s.command(ctx, words))
+	return s.tell(s.command(ctx, words, outlet{}))
 }
 
 // Script runs lines until the first failure. "-" before a command goes on
@@ -132,17 +141,24 @@ func (s *Session) Script(ctx context.Context, r io.Reader) error {
 // Line runs the commands of one line, as [Session.Script] does.
 func (s *Session) Line(ctx context.Context, line string) error {
 	if rest, ok := escape(line); ok {
-		return s.tell(s.command(ctx, []string{"!", rest}))
+		return s.tell(s.command(ctx, []string{"!", rest}, outlet{}))
 	}
 	commands, err := split(line)
 	if err != nil {
 		return s.tell(&misuse{fault.New("shell.quote.open")})
 	}
 	for _, words := range commands {
+		words, to, err := outletOf(words)
+		if err != nil {
+			return s.tell(err)
+		}
 		if len(words) == 0 || s.left {
 			continue
 		}
 		texts := texts(words)
+		if row, ok := s.find(strings.TrimLeft(texts[0], "-@")); ok && row.globs {
+			texts = patterns(words)
+		}
 		rest := strings.TrimLeft(texts[0], "-@")
 		marks := texts[0][:len(texts[0])-len(rest)]
 		texts[0] = rest
@@ -151,7 +167,7 @@ func (s *Session) Line(ctx context.Context, line string) error {
 				continue
 			}
 		}
-		err := s.marked(ctx, marks, texts)
+		err = s.marked(ctx, marks, texts, to)
 		if err == nil {
 			continue
 		}
@@ -164,9 +180,9 @@ func (s *Session) Line(ctx context.Context, line string) error {
 	return nil
 }
 
-func (s *Session) marked(ctx context.Context, marks string, words []string) error {
+func (s *Session) marked(ctx context.Context, marks string, words []string, to outlet) error {
 	if !strings.Contains(marks, "@") {
-		return s.tell(s.command(ctx, words))
+		return s.tell(s.command(ctx, words, to))
 	}
 	defer s.Dialogue.hush()()
 	quiet, errs := s.Quiet, s.Err
@@ -174,13 +190,13 @@ func (s *Session) marked(ctx context.Context, marks string, words []string) erro
 	s.Quiet = true
 	if strings.Contains(marks, "-") {
 		s.Err = io.Discard // neither its success nor its failure matters
-		return s.command(ctx, words)
+		return s.command(ctx, words, to)
 	}
-	return s.tell(s.command(ctx, words))
+	return s.tell(s.command(ctx, words, to))
 }
 
 // command finds the row and runs it.
-func (s *Session) command(ctx context.Context, words []string) error {
+func (s *Session) command(ctx context.Context, words []string, to outlet) error {
 	row, ok := s.find(words[0])
 	if !ok {
 		return s.unknown(words[0])
@@ -198,7 +214,10 @@ func (s *Session) command(ctx context.Context, words []string) error {
 		objects = s.Out
 	}
 	s.Dialogue.begin(objects)
-	return row.run(ctx, s, args, s.Out)
+	if to != (outlet{}) && !row.prints {
+		return &misuse{fault.New("shell.outlet.none", row.names[0])}
+	}
+	return s.into(ctx, to, func(ctx context.Context, out io.Writer) error { return row.run(ctx, s, args, out) })
 }
 
 // usage is a misuse of a known command.
@@ -231,14 +250,19 @@ func (s *Session) Interact(ctx context.Context, t *Terminal, historyPath string)
 	defer signal.Stop(interrupts)
 
 	s.history = openHistory(historyPath)
-	complete := &completer{session: s, above: t.above, width: t.Width}
+	complete := &completer{session: s, above: t.above, width: t.Width, patience: tabTime}
 	if err := t.start(complete, s.history.lines); err != nil {
 		return s.tell(err)
 	}
 	defer t.Close()
 
 	for !s.left {
+		s.names.open()
+		if _, known := s.names.get(""); !known {
+			s.names.fetch("")
+		}
 		line, err := t.readLine(ctx, "ftp> ")
+		s.names.shut()
 		switch {
 		case errors.Is(err, ErrNoAnswer):
 			continue
@@ -287,28 +311,5 @@ func (s *Session) localPath(name string) string {
 	return filepath.Join(s.local, name)
 }
 
-// listing returns a folder's entries from memory, or asks the server without
-// showing that it does.
-func (s *Session) listing(ctx context.Context, folder string) ([]ftp.Entry, error) {
-	if entries, ok := s.listings[folder]; ok {
-		return entries, nil
-	}
-	defer s.Dialogue.hush()()
-	var entries []ftp.Entry
-	for e, err := range s.Server.List(ctx, folder) {
-		var line *ftpclient.UnknownLineError
-		var name *ftpclient.NameError
-		switch {
-		case errors.As(err, &line), errors.As(err, &name):
-		case err != nil:
-			return nil, err
-		default:
-			entries = append(entries, e)
-		}
-	}
-	s.listings[folder] = entries
-	return entries, nil
-}
-
-// changed forgets what is known of the server's folders.
-func (s *Session) changed() { clear(s.listings) }
+// note tells something that is no error.
+func (s *Session) note(key string, args ...any) { fmt.Fprintln(s.Err, "ftps: "+s.text(key, args...)) }

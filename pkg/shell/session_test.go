@@ -263,7 +263,7 @@ func TestHelpIsReadFromTheTable(t *testing.T) {
 	} {
 		st := newStage(t, func(o *Options) { o.Lang = lang })
 		out, _, err := st.run(t, "ayuda")
-		if err != nil || !strings.HasPrefix(out, want) || len(lines(out)) != len(table())+1 {
+		if err != nil || !strings.HasPrefix(out, want) || len(lines(out)) != len(table())+2 {
 			t.Errorf("%v: got %v\n%s", lang, err, out)
 		}
 		out, _, err = st.run(t, "help LISTAR; ls --help")

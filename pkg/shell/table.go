@@ -21,6 +21,8 @@ type command struct {
 	min, max int    // how many operands; max < 0 is any number
 	raw      bool   // every word is an operand, also with a dash before it
 	objects  bool   // with --json it writes objects of its own, not replies
+	prints   bool   // its result may go to a file or a local command
+	globs    bool   // its operands are patterns
 	run      func(ctx context.Context, s *Session, args arguments, out io.Writer) error
 }
 
@@ -69,35 +71,46 @@ func (a arguments) operand(n int, otherwise string) string {
 // It is a function because help reads the table that it is a row of.
 func table() []command {
 	all := []option{{letter: 'r'}, {letter: 'c'}}
+	some := append(all[:2:2], option{letter: 'O', takes: true})
+	count := option{letter: 'n', takes: true}
 	one := func(operands ...kind) []kind { return operands }
 	return []command{
 		{names: []string{"ls", "listar"}, options: []option{{letter: 'l'}, {letter: 'a'}, {long: "json"}},
-			operands: one(remote), max: 1, objects: true, run: runLs},
+			operands: one(remote), max: 1, objects: true, prints: true, run: runLs},
 		{names: []string{"cd"}, operands: one(remoteFolder), min: 1, max: 1, run: runCd},
-		{names: []string{"pwd"}, objects: true, run: runPwd},
+		{names: []string{"pwd"}, objects: true, prints: true, run: runPwd},
 		{names: []string{"get", "descargar"}, options: append(all[:2:2], option{letter: 'j', takes: true}), operands: one(remote, local), min: 1, max: 2, objects: true, run: runGet},
 		{names: []string{"put", "subir"}, options: all, operands: one(local, remote), min: 1, max: 2, objects: true, run: runPut},
-		{names: []string{"mirror"}, options: mirrorOptions(), operands: one(remoteFolder, localFolder), min: 2, max: 2, objects: true, run: runMirror},
-		{names: []string{"sync"}, options: mirrorOptions(), operands: one(remoteFolder, localFolder), min: 2, max: 2, objects: true, run: runSync},
-		{names: []string{"cat"}, operands: one(remote), min: 1, max: -1, objects: true, run: runCat},
-		{names: []string{"mkdir"}, operands: one(remoteFolder), min: 1, max: -1, run: runMkdir},
-		{names: []string{"rmdir"}, operands: one(remoteFolder), min: 1, max: -1, run: runRmdir},
-		{names: []string{"rm"}, operands: one(remote), min: 1, max: -1, run: runRm},
-		{names: []string{"mv"}, operands: one(remote), min: 2, max: 2, run: runMv},
-		{names: []string{"chmod"}, operands: one(nothing, remote), min: 2, max: -1, run: runChmod},
-		{names: []string{"du"}, operands: one(remoteFolder), max: -1, objects: true, run: runDu},
-		{names: []string{"find"}, operands: one(remoteFolder), max: 2, objects: true, run: runFind},
-		{names: []string{"hash"}, operands: one(remote), min: 1, max: -1, objects: true, run: runHash},
-		{names: []string{"stat"}, options: []option{{long: "json"}}, operands: one(remote), min: 1, max: -1, objects: true, run: runStat},
+		{names: []string{"mget", "mdescargar"}, options: some, operands: one(remote), min: 1, max: -1, objects: true, globs: true, run: runMget},
+		{names: []string{"mput", "msubir"}, options: some, operands: one(local), min: 1, max: -1, objects: true, globs: true, run: runMput},
+		{names: []string{"mirror", "reflejar"}, options: mirrorOptions(), operands: one(remoteFolder, localFolder), min: 2, max: 2, objects: true, prints: true, run: runMirror},
+		{names: []string{"sync", "sincronizar"}, options: mirrorOptions(), operands: one(remoteFolder, localFolder), min: 2, max: 2, objects: true, prints: true, run: runSync},
+		{names: []string{"cat", "mostrar"}, operands: one(remote), min: 1, max: -1, objects: true, prints: true, run: runCat},
+		{names: []string{"less", "paginar"}, operands: one(remote), min: 1, max: -1, objects: true, run: runLess},
+		{names: []string{"head", "comienzo"}, options: []option{count}, operands: one(remote), min: 1, max: -1, objects: true, prints: true, run: runHead},
+		{names: []string{"tail", "final"}, options: []option{count, {letter: 'f'}}, operands: one(remote), min: 1, max: -1, objects: true, prints: true, run: runTail},
+		{names: []string{"edit", "editar"}, operands: one(remote), min: 1, max: 1, objects: true, run: runEdit},
+		{names: []string{"touch", "tocar"}, operands: one(remote), min: 1, max: -1, run: runTouch},
+		{names: []string{"mkdir", "crear"}, operands: one(remoteFolder), min: 1, max: -1, run: runMkdir},
+		{names: []string{"rmdir", "borrarcarpeta"}, operands: one(remoteFolder), min: 1, max: -1, run: runRmdir},
+		{names: []string{"rm", "borrar"}, operands: one(remote), min: 1, max: -1, run: runRm},
+		{names: []string{"mv", "mover"}, operands: one(remote), min: 2, max: 2, run: runMv},
+		{names: []string{"chmod", "permisos"}, operands: one(nothing, remote), min: 2, max: -1, run: runChmod},
+		{names: []string{"du", "ocupa"}, operands: one(remoteFolder), max: -1, objects: true, prints: true, run: runDu},
+		{names: []string{"find", "buscar"}, operands: one(remoteFolder), max: 2, objects: true, prints: true, run: runFind},
+		{names: []string{"tree", "arbol", "árbol"}, operands: one(remoteFolder), max: 1, objects: true, prints: true, run: runTree},
+		{names: []string{"hash", "suma"}, operands: one(remote), min: 1, max: -1, objects: true, prints: true, run: runHash},
+		{names: []string{"stat", "datos"}, options: []option{{long: "json"}}, operands: one(remote), min: 1, max: -1, objects: true, prints: true, run: runStat},
 		{names: []string{"lcd"}, operands: one(localFolder), max: 1, run: runLcd},
-		{names: []string{"lpwd"}, run: runLpwd},
-		{names: []string{"lls"}, operands: one(localFolder), max: 1, run: runLls},
-		{names: []string{"quote"}, min: 1, max: -1, raw: true, run: runQuote},
-		{names: []string{"status"}, run: runStatus},
-		{names: []string{"doctor"}, options: []option{{long: "json"}}, objects: true, run: runDoctor},
-		{names: []string{"history"}, run: runHistory},
+		{names: []string{"lpwd"}, prints: true, run: runLpwd},
+		{names: []string{"lls"}, operands: one(localFolder), max: 1, prints: true, run: runLls},
+		{names: []string{"quote", "literal"}, min: 1, max: -1, raw: true, run: runQuote},
+		{names: []string{"bookmark", "marcador"}, operands: one(bookmarkWord, bookmarkNames), max: -1, objects: true, prints: true, run: runBookmark},
+		{names: []string{"status", "estado"}, prints: true, run: runStatus},
+		{names: []string{"doctor", "diagnostico", "diagnóstico"}, options: []option{{long: "json"}}, objects: true, prints: true, run: runDoctor},
+		{names: []string{"history", "historial"}, prints: true, run: runHistory},
 		{names: []string{"!"}, max: -1, raw: true, run: runLocal},
-		{names: []string{"help", "ayuda"}, operands: one(commandName), max: 1, run: runHelp},
+		{names: []string{"help", "ayuda"}, operands: one(commandName), max: 1, prints: true, run: runHelp},
 		{names: []string{"quit", "salir", "exit", "bye"}, run: runQuit},
 	}
 }

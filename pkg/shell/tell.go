@@ -40,10 +40,21 @@ func (o *Options) Tell(err error) error {
 	switch {
 	case class == ftpclient.Interrupted:
 		fmt.Fprintln(o.Err, "ftps: "+catalog.Text(o.Lang, "shell.interrupted"))
-	case isReply:
+	case isReply && speaksForItself(err):
 		o.Dialogue.refused(reply.Reply)
 	default:
 		fmt.Fprintln(o.Err, "ftps: "+message)
 	}
 	return err
+}
+
+// speaksForItself: a reply is all that there is to say, and not the cause of
+// something else.
+func speaksForItself(err error) bool {
+	var sentence interface{ Message() (string, []any) }
+	if !errors.As(err, &sentence) {
+		return true
+	}
+	_, is := sentence.(*ftpclient.ReplyError)
+	return is
 }

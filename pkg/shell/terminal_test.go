@@ -98,7 +98,7 @@ func TestTabAtTheTerminal(t *testing.T) {
 	p.Types("hel\t")
 	p.Sees("descargar hello.txt ")
 	p.Types("\x15c\t") // Ctrl-U, then an ambiguous word
-	p.Sees("cat    cd     chmod\r\n")
+	p.Sees("cat       cd        chmod     comienzo  crear\r\n")
 	p.Types("d do\t")
 	p.Sees("cd docs/")
 	p.Types("\r")

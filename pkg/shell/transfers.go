@@ -19,6 +19,9 @@ import (
 type Files interface {
 	Get(ctx context.Context, remote, local string, o mirror.Options, tell func(mirror.Event)) (mirror.Result, error)
 	Put(ctx context.Context, local, remote string, o mirror.Options, tell func(mirror.Event)) (mirror.Result, error)
+	// GetSome and PutSome move names of one folder into another.
+	GetSome(ctx context.Context, items []mirror.Item, local string, o mirror.Options, tell func(mirror.Event)) (mirror.Result, error)
+	PutSome(ctx context.Context, local string, names []string, remote string, o mirror.Options, tell func(mirror.Event)) (mirror.Result, error)
 	// Mirror compares two folders, shows what differs to see, and where that
 	// returns true makes the target equal to the source.
 	Mirror(ctx context.Context, source, target string, o mirror.MirrorOptions, see func(*mirror.Changes) bool, tell func(mirror.Event)) (mirror.Result, error)
@@ -28,10 +31,8 @@ type Files interface {
 
 // Mover is the Files of a session that has a server.
 type Mover struct {
-	// Conn returns the session's own connection, made again where it was
-	// lost.
-	Conn   func(ctx context.Context) (*ftpclient.Conn, error)
-	Config mirror.Config // all but Conn and Progress
+	Link   *Link
+	Config mirror.Config // all but Conn, Dial, Site, Retries and Progress
 }
 
 // Get implements [Files].
@@ -54,16 +55,37 @@ func (m Mover) Put(ctx context.Context, local, remote string, o mirror.Options, 
 	return t.Put(ctx, local, remote, o)
 }
 
+// GetSome implements [Files].
+func (m Mover) GetSome(ctx context.Context, items []mirror.Item, local string, o mirror.Options, tell func(mirror.Event)) (mirror.Result, error) {
+	t, err := m.transfer(ctx, mirror.Options{Recursive: true}, tell)
+	if err != nil {
+		return mirror.Result{}, err
+	}
+	defer t.Close()
+	return t.GetSome(ctx, items, local, o)
+}
+
+// PutSome implements [Files].
+func (m Mover) PutSome(ctx context.Context, local string, names []string, remote string, o mirror.Options, tell func(mirror.Event)) (mirror.Result, error) {
+	t, err := m.transfer(ctx, mirror.Options{Recursive: true}, tell)
+	if err != nil {
+		return mirror.Result{}, err
+	}
+	defer t.Close()
+	return t.PutSome(ctx, local, names, remote, o)
+}
+
 // transfer is a new one for each command: further connections live as long
 // as there are many files to move, and a single file goes over the session's
 // own, whose replies the person sees.
 func (m Mover) transfer(ctx context.Context, o mirror.Options, tell func(mirror.Event)) (*mirror.Transfer, error) {
-	conn, err := m.Conn(ctx)
+	conn, err := m.Link.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
-	config := m.Config
-	config.Conn, config.Progress = conn, tell
+	c, config := m.Link.Connector, m.Config
+	config.Conn, config.Dial, config.Progress = conn, c.Another, tell
+	config.Retries, config.Site = m.Link.Retries, c.User()+"@"+c.Target.Address()
 	if !o.Recursive {
 		config.Jobs = max(1, o.Segments)
 	}
@@ -75,12 +97,12 @@ func (m Mover) transfer(ctx context.Context, o mirror.Options, tell func(mirror.
 func (m Mover) Read(ctx context.Context, remote string, offset int64, out io.Writer) error {
 	var before ftp.Entry
 	for attempt := 0; ; attempt++ {
-		conn, err := m.Conn(ctx)
+		conn, err := m.Link.Conn(ctx)
 		if err != nil {
 			return err
 		}
 		now := ftp.Entry{}
-		if m.Config.Retries > 0 {
+		if m.Link.Retries > 0 {
 			if now, err = conn.Stat(ctx, remote); err != nil && conn.Usable() {
 				return err
 			}
@@ -97,7 +119,7 @@ func (m Mover) Read(ctx context.Context, remote string, offset int64, out io.Wri
 			err = read(ctx, conn, remote, offset, &written)
 		}
 		offset += written.n
-		if err == nil || written.err != nil || !ftpclient.Again(err) || attempt >= m.Config.Retries || ctx.Err() != nil {
+		if err == nil || written.err != nil || !ftpclient.Again(err) || attempt >= m.Link.Retries || ctx.Err() != nil {
 			return err
 		}
 	}
@@ -151,7 +173,7 @@ func runGet(ctx context.Context, s *Session, args arguments, out io.Writer) erro
 const maxSegments = 32
 
 func runPut(ctx context.Context, s *Session, args arguments, out io.Writer) error {
-	defer s.changed()
+	defer s.names.clear()
 	remote, err := s.remotePath(ctx, args.operand(1, ""))
 	if err != nil {
 		return err
@@ -215,14 +237,4 @@ func (s *Session) localSource(typed string) string {
 		source = strings.TrimSuffix(source, "/") + "/."
 	}
 	return source
-}
-
-func runCat(ctx context.Context, s *Session, args arguments, out io.Writer) error {
-	defer s.Dialogue.hush()()
-	for _, name := range args.operands {
-		if err := s.Files.Read(ctx, name, 0, out); err != nil {
-			return err
-		}
-	}
-	return nil
 }

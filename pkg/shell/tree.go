@@ -143,5 +143,55 @@ func runChmod(ctx context.Context, s *Session, args arguments, _ io.Writer) erro
 	if err != nil || mode > 0o777 {
 		return &misuse{fault.New("shell.chmod.mode", ftp.Sanitise(args.operands[0]))}
 	}
-	return each(s, args.operands[1:], func(name string) error { return s.Server.Chmod(ctx, name, fs.FileMode(mode)) })
+	return each(args.operands[1:], func(name string) error { return s.Server.Chmod(ctx, name, fs.FileMode(mode)) })
+}
+
+// runTree draws what is below a folder.
+func runTree(ctx context.Context, s *Session, args arguments, out io.Writer) error {
+	defer s.Dialogue.hush()()
+	top := args.operand(0, "")
+	if top == "" {
+		fmt.Fprintln(out, ".")
+	} else {
+		fmt.Fprintln(out, paint(s.colourOut, blue, ftp.Sanitise(top)))
+	}
+	missed, err := s.branch(ctx, top, "", 0, out)
+	if err == nil && missed > 0 {
+		err = &incomplete{fault.New("shell.ls.missed", missed)}
+	}
+	return err
+}
+
+// branch draws one folder, and counts what it could not.
+func (s *Session) branch(ctx context.Context, folder, indent string, depth int, out io.Writer) (missed int, err error) {
+	if depth > maxWalk {
+		return 1, nil
+	}
+	entries, missed, err := s.list(ctx, folder)
+	if err != nil {
+		if depth > 0 && ctx.Err() == nil && s.Server.Usable() {
+			fmt.Fprintln(s.Err, s.text("shell.transfer.gap", ftp.Sanitise(folder), explainLine(s, err)))
+			return missed + 1, nil
+		}
+		return missed, err
+	}
+	for i, e := range entries {
+		knee, below := "├── ", "│   "
+		if i == len(entries)-1 {
+			knee, below = "└── ", "    "
+		}
+		fmt.Fprintln(out, indent+knee+s.name(e))
+		if e.Type != ftp.Dir {
+			continue
+		}
+		full := e.Name
+		if folder != "" {
+			full = under(folder, e.Name)
+		}
+		more, err := s.branch(ctx, full, indent+below, depth+1, out)
+		if missed += more; err != nil {
+			return missed, err
+		}
+	}
+	return missed, nil
 }

@@ -8,10 +8,12 @@ import (
 // word is one word of a line: what it says, and where it stood. Completion
 // needs the second.
 type word struct {
-	text  string
-	start int  // byte offset in the line
-	end   int  // byte offset behind its last byte
-	quote byte // the quote that is still open at the end of the line, or 0
+	text     string
+	pattern  string // text with a backslash before each quoted wildcard
+	operator bool   // ">", ">>" or "|"
+	start    int    // byte offset in the line
+	end      int    // byte offset behind its last byte
+	quote    byte   // the quote that is still open at the end of the line, or 0
 }
 
 var errOpenQuote = errors.New("shell: quote without its end")
@@ -21,15 +23,24 @@ var errOpenQuote = errors.New("shell: quote without its end")
 // Words are parted by blanks and commands by ";". A backslash makes the next
 // character ordinary; between single quotes everything is; between double
 // quotes a backslash acts on a double quote and a backslash alone. Wildcards
-// are left for the commands that take them. With errOpenQuote the words read
-// so far are returned, for completion.
+// are left for the commands that take them. What stands behind "|" is one
+// word: it is for the local shell, with its own quotes and its own ";". With
+// errOpenQuote the words read so far are returned, for completion.
 func split(line string) ([][]word, error) {
 	var (
 		commands [][]word
 		words    []word
 		text     strings.Builder
+		pattern  strings.Builder
 		current  = word{start: -1}
 	)
+	literal := func(c byte) {
+		if strings.IndexByte(`*?[\`, c) >= 0 {
+			pattern.WriteByte('\\')
+		}
+		pattern.WriteByte(c)
+		text.WriteByte(c)
+	}
 	begin := func(i int) {
 		if current.start < 0 {
 			current.start = i
@@ -37,11 +48,12 @@ func split(line string) ([][]word, error) {
 	}
 	endWord := func(i int) {
 		if current.start >= 0 {
-			current.text, current.end = text.String(), i
+			current.text, current.pattern, current.end = text.String(), pattern.String(), i
 			words = append(words, current)
 		}
 		current = word{start: -1}
 		text.Reset()
+		pattern.Reset()
 	}
 	endCommand := func(i int) {
 		endWord(i)
@@ -56,9 +68,9 @@ func split(line string) ([][]word, error) {
 				current.quote = 0
 			case c == '\\' && current.quote == '"' && i+1 < len(line) && (line[i+1] == '"' || line[i+1] == '\\'):
 				i++
-				text.WriteByte(line[i])
+				literal(line[i])
 			default:
-				text.WriteByte(c)
+				literal(c)
 			}
 			continue
 		}
@@ -75,9 +87,24 @@ func split(line string) ([][]word, error) {
 			if i+1 < len(line) {
 				i++
 			}
-			text.WriteByte(line[i])
+			literal(line[i])
+		case '>':
+			endWord(i)
+			at := i
+			if i+1 < len(line) && line[i+1] == '>' {
+				i++
+			}
+			words = append(words, word{text: line[at : i+1], operator: true, start: at, end: i + 1})
+		case '|':
+			endWord(i)
+			words = append(words, word{text: "|", operator: true, start: i, end: i + 1})
+			if rest := strings.TrimSpace(line[i+1:]); rest != "" {
+				words = append(words, word{text: rest, start: i + 1, end: len(line)})
+			}
+			i = len(line)
 		default:
 			begin(i)
+			pattern.WriteByte(c)
 			text.WriteByte(c)
 		}
 	}
@@ -109,6 +136,14 @@ func quote(text string, open byte) string {
 		b.WriteByte(c)
 	}
 	return b.String()
+}
+
+func patterns(words []word) []string {
+	out := make([]string, len(words))
+	for i, w := range words {
+		out[i] = w.pattern
+	}
+	return out
 }
 
 func texts(words []word) []string {
