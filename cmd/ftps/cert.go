@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"ftps/pkg/catalog"
 	"ftps/pkg/config"
 	"ftps/pkg/fault"
 	"ftps/pkg/ftpclient"
@@ -92,7 +93,7 @@ func (a *app) runCertShowHost(ctx context.Context, word string, o certShowOption
 		return usage(err)
 	}
 	address := target.Address()
-	var shown *x509.Certificate
+	var shown []*x509.Certificate
 	conn, err := ftpclient.Dial(ctx, ftpclient.Config{
 		Address:  address,
 		Implicit: target.Implicit,
@@ -100,9 +101,7 @@ func (a *app) runCertShowHost(ctx context.Context, word string, o certShowOption
 		TLS: &tls.Config{
 			InsecureSkipVerify: true, // to look at it
 			VerifyConnection: func(state tls.ConnectionState) error {
-				if len(state.PeerCertificates) > 0 {
-					shown = state.PeerCertificates[0]
-				}
+				shown = state.PeerCertificates
 				return nil
 			},
 		},
@@ -111,13 +110,55 @@ func (a *app) runCertShowHost(ctx context.Context, word string, o certShowOption
 		conn.Quit(ctx)
 		conn.Close()
 	}
-	if shown == nil { // else what came after the handshake is no matter
+	if len(shown) == 0 { // else what came after the handshake is no matter
 		if err == nil {
 			err = pki.ErrNoCertificate
 		}
 		return withCode{fault.Wrap(err, "cli.cert.nothing", address, err), int(ftpclient.Class(err))}
 	}
-	return a.showCert(address, shown, o.json)
+	return a.showPresented(target, shown, o.json)
+}
+
+// showPresented shows the certificate of a server, those that it sent along,
+// and whether this machine's authorities vouch for it.
+func (a *app) showPresented(target shell.Target, certs []*x509.Certificate, asJSON bool) error {
+	trust, err := pki.NewTrust(pki.Policy{Host: target.Host, Port: target.Port})
+	if err != nil {
+		return usage(err)
+	}
+	address, leaf := target.Address(), pki.Describe(certs[0])
+	days := int(certs[0].NotAfter.Sub(a.now()).Hours() / 24)
+	verdict := trust.Chain(certs)
+	chain := []pki.Description{}
+	for _, cert := range certs[1:] {
+		chain = append(chain, pki.Describe(cert))
+	}
+	if asJSON {
+		object := struct {
+			Source string `json:"source"`
+			pki.Description
+			DaysLeft int               `json:"days_left"`
+			Trusted  bool              `json:"trusted"`
+			Reason   string            `json:"reason,omitempty"`
+			Chain    []pki.Description `json:"chain"`
+		}{Source: address, Description: leaf, DaysLeft: days, Trusted: verdict == nil, Chain: chain}
+		if verdict != nil {
+			object.Reason = catalog.Explain(a.lang, verdict)
+		}
+		return json.NewEncoder(a.out).Encode(object)
+	}
+	if err := a.showCert(address, certs[0], false); err != nil {
+		return err
+	}
+	answer := a.text("cli.cert.trusted.yes")
+	if verdict != nil {
+		answer = a.text("cli.cert.trusted.no", verdict)
+	}
+	fmt.Fprintln(a.out, a.text("cli.cert.host", days, answer))
+	for i, d := range chain {
+		fmt.Fprintln(a.out, a.text("cli.cert.chain", i+2, d.Subject, d.Issuer, d.NotAfter.Format(time.DateOnly), d.Pin))
+	}
+	return nil
 }
 
 func (a *app) showCert(source string, cert *x509.Certificate, asJSON bool) error {

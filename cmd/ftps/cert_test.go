@@ -57,6 +57,12 @@ func presents(t *testing.T, implicit bool) (port string, pin pki.Pin) {
 func TestCertShowPrintsWhatAServerPresents(t *testing.T) {
 	d := newDesk(t)
 	port, pin := presents(t, false)
+	for lang, words := range map[string][]string{
+		"en": {"Days left:   ", "not by this system"}, "es": {"quedan ", "este sistema no responde por él"},
+	} {
+		d.want(0, d.types("", "cert", "show", "127.0.0.1", "-p", port, "--lang", lang))
+		says(t, d.out.String(), words...)
+	}
 	implicitPort, implicitPin := presents(t, true)
 	for _, c := range []struct {
 		args []string
@@ -78,9 +84,15 @@ func TestCertShowPrintsWhatAServerPresents(t *testing.T) {
 		Pin    string
 		Names  []string
 		Key    string
+		Chain  []pki.Description
+		Days   int `json:"days_left"`
+		Reason string
 	}
 	if err := json.Unmarshal(d.out.Bytes(), &shown); err != nil || shown.Pin != pin.String() || shown.Names[0] != "files.example.org" || shown.Key != "ECDSA P-256" {
 		t.Errorf("%+v, %v: %s", shown, err, &d.out)
+	}
+	if shown.Chain == nil || shown.Days < 1 || shown.Reason == "" {
+		t.Errorf("%+v", shown)
 	}
 }
 
