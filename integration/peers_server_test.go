@@ -81,6 +81,10 @@ type foreignOptions struct {
 	Without     []string // commands that it shall not have
 	Zone        string   // list in this time zone
 	MaxSessions int
+	NoReuse     bool   // data connections need not resume the session
+	Told        string // the address that PASV tells
+	MinTLS      string // "1.3": nothing older
+	MaxTLS      string // "1.2": nothing newer
 }
 
 // foreignServer is one that runs. Its exported fields are for the templates
@@ -160,6 +164,9 @@ func (f foreign) serve(t *testing.T, o foreignOptions) *foreignServer {
 		cmd.Env = os.Environ()
 	}
 	cmd.Env = append(cmd.Env, "LD_LIBRARY_PATH="+s.libraries(), "LC_ALL=C.UTF-8")
+	if o.MinTLS+o.MaxTLS != "" {
+		cmd.Env = append(cmd.Env, "OPENSSL_CONF="+s.configure(t, "openssl.cnf"))
+	}
 	if o.Zone != "" {
 		cmd.Env = append(cmd.Env, "TZ="+o.Zone)
 	} else {
@@ -346,6 +353,9 @@ func startPureFTPd(t *testing.T, s *foreignServer) *exec.Cmd {
 	if s.MaxSessions > 0 {
 		args[len(args)-1] = fmt.Sprint(s.MaxSessions)
 	}
+	if s.Told != "" {
+		args = append(args, "--forcepassiveip", s.Told)
+	}
 	if s.ReadOnly {
 		must(t, os.Chmod(s.Home, 0o555))
 	}
@@ -357,6 +367,7 @@ func startPyftpdlib(t *testing.T, s *foreignServer) *exec.Cmd {
 		"log": s.Log, "both": filepath.Join(s.Dir, "both.pem"), "control": s.Control, "first": s.First, "last": s.Last,
 		"user": s.account, "password": foreignPassword, "home": s.Home, "implicit": s.Implicit, "read_only": s.ReadOnly,
 		"zone": s.Zone, "mdtm_local": false, "without": append([]string{}, s.Without...), "max_sessions": s.MaxSessions,
+		"told": s.Told,
 	})
 	must(t, err)
 	script, err := filepath.Abs("peers/serve_pyftpdlib.py")

@@ -19,6 +19,7 @@ class Handler(TLS_FTPHandler):
     passive_ports = range(o["first"], o["last"] + 1)
     use_gmt_times = not o["zone"]
     use_sendfile = False
+    masquerade_address = o["told"] or None
     proto_cmds = {k: v for k, v in TLS_FTPHandler.proto_cmds.items() if k not in o["without"]}
 
     def handle(self):

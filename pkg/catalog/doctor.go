@@ -199,7 +199,7 @@ var doctorRows = []Row{
 	{Key: "doctor.utf8.remedy",
 		EN: "have the server keep names in UTF-8 (RFC 2640; ProFTPD UseEncoding, Pure-FTPd --fscharset); until then use ASCII names",
 		ES: "haga que el servidor guarde los nombres en UTF-8 (RFC 2640; ProFTPD UseEncoding, Pure-FTPd --fscharset); mientras tanto use nombres ASCII"},
-	{Key: "doctor.clock.ok", EN: "right to a few seconds, in UTC; MFMT sets times", ES: "en hora al segundo, en UTC; MFMT fija fechas"},
+	{Key: "doctor.clock.ok", EN: "right to a few seconds, in UTC; times can be set", ES: "en hora al segundo, en UTC; se pueden fijar fechas"},
 	{Key: "doctor.clock.read", EN: "right to a few seconds, in UTC; times cannot be set", ES: "en hora al segundo, en UTC; no se pueden fijar fechas"},
 	{Key: "doctor.clock.zone", EN: "MDTM is off by a time zone, %s", ES: "MDTM difiere en un huso horario, %s"},
 	{Key: "doctor.clock.zone.remedy",

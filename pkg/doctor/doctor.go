@@ -189,8 +189,10 @@ func Examine(ctx context.Context, o Options, tell func(Finding)) error {
 }
 
 func (p *patient) take(ctx context.Context, c check) Finding {
-	if c.needs > anywhere && !p.has[c.needs] {
-		return untried(missing[c.needs])
+	for s := named; s <= c.needs; s++ {
+		if !p.has[s] {
+			return untried(missing[s])
+		}
 	}
 	if !c.person {
 		var cancel context.CancelFunc

@@ -26,7 +26,8 @@ type patient struct {
 	seen  *sight   // of the first connection
 	began error    // why it did not come as far as the login
 	conn  *ftpclient.Conn
-	mends int // connections made because one was lost
+	mends int   // connections made because one was lost
+	gone  error // why there is no other
 
 	links   int                 // data connections that stood
 	link    tls.ConnectionState // the latest
@@ -124,15 +125,20 @@ func (p *patient) ready(ctx context.Context) (*ftpclient.Conn, error) {
 	if p.conn != nil && p.conn.Usable() {
 		return p.conn, nil
 	}
-	if p.mends++; p.mends > maxMends {
-		return nil, ftpclient.ErrLost
+	if p.mends++; p.gone == nil && p.mends > maxMends {
+		p.gone = ftpclient.ErrLost
 	}
-	c, err := p.another(ctx, nil)
-	if err != nil {
-		return nil, err
+	if p.gone != nil {
+		return nil, p.gone
 	}
-	p.conn = c
-	return c, nil
+	err := patiently(ctx, func() (err error) {
+		p.conn, err = p.another(ctx, nil)
+		return err
+	})
+	if err != nil && ctx.Err() == nil {
+		p.gone = err
+	}
+	return p.conn, err
 }
 
 // another makes a further connection and logs it in.
@@ -158,21 +164,16 @@ func (p *patient) enter(ctx context.Context, c *ftpclient.Conn, login func(conte
 	return nil
 }
 
-// The waits between attempts to get the one connection that a server with
-// room for one grants: it may take a moment to see that the last one is gone.
+// The waits between attempts to get a connection that a server has granted
+// before: it may take a moment to see that the last one is gone.
 const (
-	roomAttempts = 6
+	roomAttempts = 7
 	roomWait     = 50 * time.Millisecond
 )
 
-// alone runs dial, and where the server has no room for a second connection
-// gives up the first one for it.
-func (p *patient) alone(ctx context.Context, dial func() error) error {
+// patiently tries again where the server is full.
+func patiently(ctx context.Context, dial func() error) error {
 	err := dial()
-	if err == nil || !full(err) || p.conn == nil {
-		return err
-	}
-	p.hangUp(ctx)
 	for wait := roomWait; err != nil && full(err) && wait < roomWait<<roomAttempts; wait *= 2 {
 		select {
 		case <-time.After(wait):
@@ -182,6 +183,17 @@ func (p *patient) alone(ctx context.Context, dial func() error) error {
 		err = dial()
 	}
 	return err
+}
+
+// alone runs dial, and where the server has no room for a second connection
+// gives up the first one for it.
+func (p *patient) alone(ctx context.Context, dial func() error) error {
+	err := dial()
+	if err == nil || !full(err) || p.conn == nil {
+		return err
+	}
+	p.hangUp(ctx)
+	return patiently(ctx, dial)
 }
 
 // full reports whether a server turned a connection away, as it does with one

@@ -3,6 +3,7 @@ package ftpclient
 import (
 	"context"
 	"net/netip"
+	"time"
 
 	"ftps/pkg/ftp"
 	"ftps/pkg/layer"
@@ -46,6 +47,10 @@ func (c *Conn) Reach(ctx context.Context, port uint16) error {
 	return tcp.Close()
 }
 
+// dropTimeout bounds the wait for what a server makes of a cut: some wait for
+// more to come, for as long as their own patience lasts.
+const dropTimeout = 10 * time.Second
+
 // Drop ends the upload as a cut connection would: a bare FIN behind the last
 // byte that was written, and no close_notify. It returns what the server made
 // of that: nil where it took the file for whole, else mostly a [*ReplyError].
@@ -62,7 +67,7 @@ func (u *Upload) Drop() error {
 	if l, ok := t.tcp.(interface{ CloseWrite() error }); ok {
 		_ = l.CloseWrite()
 	}
-	t.await(t.c.cfg.Timeout)
+	t.await(min(dropTimeout, t.c.cfg.Timeout))
 	t.close(false)
 	<-u.drained
 	u.verdict = t.verdict(nil)
