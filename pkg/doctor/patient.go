@@ -186,10 +186,11 @@ func patiently(ctx context.Context, dial func() error) error {
 }
 
 // alone runs dial, and where the server has no room for a second connection
-// gives up the first one for it.
+// gives up the first one for it. A server that never took one is not waited
+// for.
 func (p *patient) alone(ctx context.Context, dial func() error) error {
 	err := dial()
-	if err == nil || !full(err) || p.conn == nil {
+	if err == nil || !full(err) || p.seen.greeting == nil || p.seen.greeting.Code/100 != 2 {
 		return err
 	}
 	p.hangUp(ctx)
