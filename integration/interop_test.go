@@ -270,6 +270,7 @@ func (c *cargo) same(t *testing.T, dir, when string) {
 var report struct {
 	sync.Mutex
 	clients, servers []string
+	cuts             []string
 }
 
 // note adds a row of a stock client when the test ends.

@@ -20,11 +20,14 @@ func Again(err error) bool {
 	}
 	var reply *ReplyError
 	if !errors.As(err, &reply) {
-		return false
+		return broken(err)
 	}
 	switch reply.Reply.Code {
 	case 421, 425, 426:
 		return true
+	case 450:
+		// The server has not let go yet of the upload that broke off.
+		return reply.Command == "STOR"
 	}
 	return false
 }

@@ -68,11 +68,13 @@ func Class(err error) ClassCode {
 		return TLSFailed
 	case errors.As(err, &reply):
 		return classOfReply(reply)
-	case errors.Is(err, ErrConnect), errors.Is(err, ErrLost):
+	case errors.Is(err, ErrConnect), errors.Is(err, ErrLost), errors.Is(err, ErrClosed):
 		return CannotConnect
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, ErrStalled), errors.Is(err, ErrTimeout),
 		errors.As(err, &netErr) && netErr.Timeout():
 		return TimedOut
+	case errors.As(err, &tlsErr) && broken(err):
+		return CannotConnect
 	case errors.As(err, &tlsErr):
 		return TLSFailed
 	case errors.Is(err, ErrUnclean), errors.Is(err, ErrUnconfirmed),
@@ -86,6 +88,12 @@ func Class(err error) ClassCode {
 		return NoSpace
 	}
 	return Other
+}
+
+// broken reports whether a handshake ended because the connection under it
+// did, and not because one side disliked the other.
+func broken(err error) bool {
+	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNABORTED)
 }
 
 func classOfReply(e *ReplyError) ClassCode {
@@ -113,6 +121,10 @@ func classOfReply(e *ReplyError) ClassCode {
 		}
 		return NotFound
 	case 450:
+		switch e.Command {
+		case "STOR", "APPE", "STOU":
+			return Other // busy: RFC 959 §4.2.2
+		}
 		return NotFound
 	}
 	switch e.Command {

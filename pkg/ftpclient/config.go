@@ -46,6 +46,8 @@ type Config struct {
 	// FinalTimeout bounds the wait for a transfer's last reply, counted from
 	// the end of its data: servers hash, scan and sync then. 0 means 90 s.
 	FinalTimeout time.Duration
+	// MaxListing bounds the bytes of one listing. 0 means 1 GiB.
+	MaxListing int64
 	// Lang is sent with LANG (RFC 2640) before USER, where the server has it.
 	Lang string
 	// Rate, if not nil, is asked as bytes of file content move in either
@@ -92,6 +94,9 @@ func (cfg Config) withDefaults() Config {
 	}
 	if cfg.FinalTimeout <= 0 {
 		cfg.FinalTimeout = defaultFinalTimeout
+	}
+	if cfg.MaxListing <= 0 {
+		cfg.MaxListing = maxListing
 	}
 	if cfg.DialContext == nil {
 		dialer := &net.Dialer{KeepAliveConfig: keepAlive}

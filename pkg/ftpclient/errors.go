@@ -69,7 +69,7 @@ var (
 	// ErrLineRefused: [Conn.Quote] does not send this command.
 	ErrLineRefused error = fault.New("client.quote")
 
-	// ErrListingTooLong: a listing went on past [MaxListing] bytes.
+	// ErrListingTooLong: a listing went on past [Config.MaxListing] bytes.
 	ErrListingTooLong error = fault.New("client.listing-too-long")
 )
 

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// MaxListing bounds the bytes of one listing.
-	MaxListing = 1 << 30
+	// maxListing bounds the bytes of one listing.
+	maxListing = 1 << 30
 	// maxListLine is longer than any path with its facts.
 	maxListLine = 16 << 10
 )
@@ -43,6 +43,7 @@ var errStopped = errors.New("stopped")
 // listing is one listing being read.
 type listing struct {
 	d     io.ReadCloser // its end is the verdict
+	most  int64         // bytes
 	parse func(line string) (ftp.Entry, error)
 }
 
@@ -56,7 +57,7 @@ func (c *Conn) openListing(ctx context.Context, path string) (*listing, error) {
 		}
 		d, err := c.download(ctx, transferKind{verb: "MLSD", arg: path})
 		if err == nil {
-			return &listing{d: d, parse: ftp.ParseFactsLine}, nil
+			return &listing{d: d, most: c.cfg.MaxListing, parse: ftp.ParseFactsLine}, nil
 		}
 		var reply *ReplyError
 		if !errors.As(err, &reply) || reply.Reply.Code != 500 && reply.Reply.Code != 502 {
@@ -111,7 +112,7 @@ func (l *listing) run(yield func(ftp.Entry, error) bool) {
 
 // each yields the entries up to the end of the listing.
 func (l *listing) each(yield func(ftp.Entry, error) bool) error {
-	lines := ftp.NewLineReader(&bounded{r: l.d, left: MaxListing}, maxListLine)
+	lines := ftp.NewLineReader(&bounded{r: l.d, left: l.most}, maxListLine)
 	for {
 		line, err := lines.ReadLine()
 		var e ftp.Entry

@@ -75,8 +75,12 @@ func (c *Conn) statByList(ctx context.Context, path string) (ftp.Entry, error) {
 		return ftp.Entry{}, &NotFoundError{Name: path}
 	}
 	if found.Type == ftp.File && !found.Precise {
-		if t, err := c.ModTime(ctx, path); err == nil {
+		t, err := c.ModTime(ctx, path)
+		switch {
+		case err == nil:
 			found.ModTime, found.Precise = t, true
+		case !c.Usable():
+			return ftp.Entry{}, err
 		}
 	}
 	return *found, nil

@@ -59,11 +59,15 @@ func of[T mirror.Event](e *events) []T {
 	return found
 }
 
-func dial(s *hostile.Server) func(context.Context) (*ftpclient.Conn, error) {
+func dial(s *hostile.Server, change ...func(*ftpclient.Config)) func(context.Context) (*ftpclient.Conn, error) {
 	return func(ctx context.Context) (*ftpclient.Conn, error) {
-		c, err := ftpclient.Dial(ctx, ftpclient.Config{
+		cfg := ftpclient.Config{
 			Address: s.Addr, TLS: s.Client(), Timeout: 5 * time.Second, FinalTimeout: 5 * time.Second,
-		})
+		}
+		for _, f := range change {
+			f(&cfg)
+		}
+		c, err := ftpclient.Dial(ctx, cfg)
 		if err != nil {
 			return nil, err
 		}

@@ -76,66 +76,43 @@ func (t *Transfer) PlanGet(ctx context.Context, remote, local string, o Options)
 	if err != nil {
 		return nil, err
 	}
-	defer t.pool.Put(c)
 	top, err := c.Stat(ctx, remote)
+	if err == nil && top.Type == ftp.Dir && o.Recursive {
+		p := &Plan{Direction: Download, Tree: true, Root: target, Base: remote}
+		p.Folders = append(p.Folders, Item{Remote: remote, Local: ".", Folder: true})
+		return p, t.grow(ctx, c, p, p.Folders[0])
+	}
+	t.pool.Put(c)
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{Direction: Download}
-	if top.Type != ftp.Dir {
-		p.Root = filepath.Dir(target)
-		p.file(Item{Remote: remote, Local: filepath.Base(target), Size: top.Size, ModTime: top.ModTime, Precise: top.Precise})
-		return p, nil
-	}
-	if !o.Recursive {
+	if top.Type == ftp.Dir {
 		return nil, ErrIsFolder
 	}
-	p.Tree, p.Root, p.Base = true, target, remote
-	p.Folders = append(p.Folders, Item{Remote: remote, Local: ".", Folder: true})
-	return p, p.scan(ctx, c)
+	p := &Plan{Direction: Download, Root: filepath.Dir(target)}
+	p.file(Item{Remote: remote, Local: filepath.Base(target), Size: top.Size, ModTime: top.ModTime, Precise: top.Precise})
+	return p, nil
 }
 
-// scan lists the remote tree below the first folder of the plan, breadth
-// first, which needs one connection and no recursion.
-func (p *Plan) scan(ctx context.Context, c *ftpclient.Conn) error {
-	for i := 0; i < len(p.Folders); i++ {
-		folder := p.Folders[i]
-		if strings.Count(folder.Local, "/") >= maxDepth {
-			return ErrTooDeep
+// grow scans the remote tree below a folder as a mirror does, over as many
+// connections as it is wide, and adds it to the plan. c is put back.
+func (t *Transfer) grow(ctx context.Context, c *ftpclient.Conn, p *Plan, top Item) error {
+	found, err := t.scanFolder(ctx, c, top.Remote, &choice{})
+	if err != nil {
+		return err
+	}
+	p.Skipped, p.Gaps = append(p.Skipped, found.skipped...), append(p.Gaps, found.gaps...)
+	for _, name := range found.order {
+		n := found.nodes[name]
+		item := Item{
+			Remote: joinRemote(top.Remote, name), Local: path.Join(top.Local, name), Size: n.size, ModTime: n.time,
+			Precise: n.precise, Folder: n.kind == aFolder,
 		}
-		seen := make(map[string]bool)
-		for e, err := range c.List(ctx, folder.Remote) {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			if len(p.Files)+len(p.Folders)+len(p.Gaps)+len(p.Skipped) > maxEntries {
-				return ErrTooDeep
-			}
-			if err != nil {
-				if !c.Usable() {
-					return err
-				}
-				p.gap(folder.Remote, err)
-				continue
-			}
-			remote, local := joinRemote(folder.Remote, e.Name), path.Join(folder.Local, e.Name)
-			if seen[e.Name] {
-				p.gap(remote, ErrTwice)
-				continue
-			}
-			seen[e.Name] = true
-			item := Item{Remote: remote, Local: local, Size: e.Size, ModTime: e.ModTime, Precise: e.Precise}
-			switch e.Type {
-			case ftp.Dir:
-				item.Folder = true
-				p.Folders = append(p.Folders, item)
-			case ftp.File:
-				p.file(item)
-			case ftp.Link:
-				p.skip(remote, ErrSymlink)
-			default:
-				p.skip(remote, ErrNotRegular)
-			}
+		switch n.kind {
+		case aFolder:
+			p.Folders = append(p.Folders, item)
+		case aFile:
+			p.file(item)
 		}
 	}
 	return nil

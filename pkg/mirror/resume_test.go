@@ -351,3 +351,40 @@ func TestAnUploadIsNeverSplicedFromTwoFiles(t *testing.T) {
 		}
 	})
 }
+
+// The server may not have noticed yet that the connection of the upload
+// before is gone.
+func TestAnUploadThatTheServerStillHoldsIsTriedAgain(t *testing.T) {
+	var refused atomic.Bool
+	s := hostile.Start(t, hostile.Options{Hooks: hooks{"STOR": func(s *hostile.Session, _ string) bool {
+		if refused.Swap(true) {
+			return false
+		}
+		s.Reply(450, "In use by another transfer")
+		return true
+	}}})
+	local := filepath.Join(t.TempDir(), "f")
+	write(t, local, content(length), longAgo)
+	tr, told := transfer(t, s, func(cfg *mirror.Config) { cfg.Retries = 1 })
+	if _, err := tr.Put(within(t), local, "/f", mirror.Options{}); err != nil || len(of[mirror.Retrying](told)) != 1 {
+		t.Errorf("%v, told %v", err, of[mirror.Retrying](told))
+	}
+	if f, _ := s.File("/f"); !bytes.Equal(f.Data, content(length)) {
+		t.Error("the file differs")
+	}
+}
+
+// The time of an upload is a courtesy, but a connection that breaks while it
+// is set says so, instead of being found closed at the next step.
+func TestAConnectionLostWhileTheTimeIsSetIsSaidAsSuch(t *testing.T) {
+	s := hostile.Start(t, hostile.Options{Hooks: hooks{"MFMT": func(s *hostile.Session, _ string) bool {
+		s.Hangup()
+		return true
+	}}})
+	local := filepath.Join(t.TempDir(), "f")
+	write(t, local, content(length), longAgo)
+	tr, _ := transfer(t, s, nil)
+	if _, err := tr.Put(within(t), local, "/f", mirror.Options{}); !errors.Is(err, ftpclient.ErrLost) {
+		t.Errorf("%v", err)
+	}
+}

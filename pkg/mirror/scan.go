@@ -120,6 +120,28 @@ func skipReason(link bool) error {
 // scanRemote reads a tree of the server, over as many connections as it is
 // wide: one at first, more when folders wait in line.
 func (t *Transfer) scanRemote(ctx context.Context, folder string, choose *choice) (*tree, error) {
+	c, err := t.pool.Get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	top, err := c.Stat(ctx, strings.TrimRight(folder, "/")+rootSlash(folder))
+	switch {
+	case err != nil && ftpclient.Class(err) == ftpclient.NotFound && c.Usable():
+		t.pool.Put(c)
+		return newTree(), nil
+	case err == nil && top.Type == ftp.File:
+		err = ErrNotFolder
+	}
+	if err != nil {
+		t.pool.Put(c)
+		return nil, err
+	}
+	return t.scanFolder(ctx, c, folder, choose)
+}
+
+// scanFolder reads the tree below a folder that exists, beginning on c, which
+// it puts back.
+func (t *Transfer) scanFolder(ctx context.Context, c *ftpclient.Conn, folder string, choose *choice) (*tree, error) {
 	s := &scanning{t: t, base: folder, choose: choose, tree: newTree(), waiting: []string{""}}
 	s.changed = sync.NewCond(&s.mu)
 	ctx, s.stop = context.WithCancelCause(ctx)
@@ -129,22 +151,6 @@ func (t *Transfer) scanRemote(ctx context.Context, folder string, choose *choice
 		defer s.mu.Unlock()
 		s.changed.Broadcast()
 	})()
-	c, err := t.pool.Get(ctx)
-	if err != nil {
-		return nil, err
-	}
-	top, err := c.Stat(ctx, strings.TrimRight(folder, "/")+rootSlash(folder))
-	switch {
-	case err != nil && ftpclient.Class(err) == ftpclient.NotFound && c.Usable():
-		t.pool.Put(c)
-		return s.tree, nil
-	case err == nil && top.Type == ftp.File:
-		err = ErrNotFolder
-	}
-	if err != nil {
-		t.pool.Put(c)
-		return nil, err
-	}
 	s.tree.exists = true
 	s.workers = 1
 	s.group.Go(func() { s.work(ctx, c) })
@@ -257,6 +263,10 @@ func (s *scanning) work(ctx context.Context, c *ftpclient.Conn) {
 				s.folder(ctx, c, folder, c.List(ctx, s.remote(folder)))
 			}
 			if !c.Usable() {
+				if i+1 < len(folders) {
+					// What nobody has listed is not empty.
+					s.stop(ftpclient.ErrLost)
+				}
 				return
 			}
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path"
+	"slices"
 )
 
 // GetSome brings several remote files, and with Options.Recursive folders,
@@ -35,15 +36,16 @@ func (t *Transfer) planGetSome(ctx context.Context, items []Item, local string, 
 		}
 		taken[item.Local] = true
 	}
-	if len(p.Folders) == 0 {
-		return p, nil
+	for _, top := range slices.Clone(p.Folders) {
+		c, err := t.pool.Get(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if err := t.grow(ctx, c, p, top); err != nil {
+			return nil, err
+		}
 	}
-	c, err := t.pool.Get(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer t.pool.Put(c)
-	return p, p.scan(ctx, c)
+	return p, nil
 }
 
 // PutSome sends several files, and with Options.Recursive folders, of one

@@ -122,8 +122,13 @@ func (p *putting) put(resume bool) (Done, error) {
 	}
 	// MFMT, where there is one: the file is stored whether its time is kept
 	// or not.
-	if err := p.conn.SetModTime(p.ctx, p.target, p.item.ModTime); err != nil && p.ctx.Err() != nil {
-		return Done{}, p.ctx.Err()
+	if err := p.conn.SetModTime(p.ctx, p.target, p.item.ModTime); err != nil {
+		switch {
+		case p.ctx.Err() != nil:
+			return Done{}, p.ctx.Err()
+		case !p.conn.Usable():
+			return Done{}, err
+		}
 	}
 	if err := p.rename(); err != nil {
 		return Done{}, err

@@ -136,6 +136,33 @@ func TestNothingIsDeletedAfterAScanWithAGap(t *testing.T) {
 			send(t, s, []byte("type=file;size=1;modify=20210304050607; a\r\n"), 426)
 			return true
 		},
+		"550 on one subfolder": func(s *hostile.Session, _ string) bool { s.Reply(550, "Permission denied"); return true },
+		"a listing cut in its middle": func(s *hostile.Session, _ string) bool {
+			s.Reply(150, "go")
+			tc, raw, _, err := s.Data()
+			if err != nil {
+				t.Error(err)
+				return true
+			}
+			// Whole lines came, so that nothing but the missing close_notify
+			// tells; and the server says that all is well.
+			tc.Write([]byte("type=file;size=1;modify=20210304050607; a\r\n"))
+			raw.Close()
+			s.Reply(226, "done")
+			return true
+		},
+		"a line cut in its middle": func(s *hostile.Session, _ string) bool {
+			send(t, s, []byte("type=file;size=1;modify=20210304050607; a\r\ntype=file;size=1;modify=202103040506"), 226)
+			return true
+		},
+		"two entries of one name": func(s *hostile.Session, _ string) bool {
+			send(t, s, []byte("type=file;size=1;modify=20210304050607; a\r\ntype=file;size=2;modify=20210304050607; a\r\n"), 226)
+			return true
+		},
+		"a name that leads elsewhere": func(s *hostile.Session, _ string) bool {
+			send(t, s, []byte("type=file;size=1;modify=20210304050607; a\r\ntype=file;size=1;modify=20210304050607; ../hidden\r\n"), 226)
+			return true
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := hostile.Start(t, hostile.Options{Hooks: hooks{"MLSD": func(s *hostile.Session, arg string) bool {
@@ -172,6 +199,116 @@ func TestNothingIsDeletedAfterAScanWithAGap(t *testing.T) {
 				t.Errorf("the gap is not what guards: %+v, %v", r, err)
 			}
 		})
+	}
+}
+
+// What a server without MLSD says in LIST counts as much.
+func TestNothingIsDeletedAfterAnOldListingWithAGap(t *testing.T) {
+	const whole = "-rw-r--r-- 1 0 0 1 Mar 04  2021 a\r\n"
+	for name, gap := range map[string]func(s *hostile.Session){
+		"an unknown line":        func(s *hostile.Session) { send(t, s, []byte(whole+"?? what is this\r\n"), 226) },
+		"451 behind it":          func(s *hostile.Session) { send(t, s, []byte(whole), 451) },
+		"550 on one subfolder":   func(s *hostile.Session) { s.Reply(550, "Failed to open") },
+		"a line in its middle":   func(s *hostile.Session) { send(t, s, []byte(whole+"-rw-r--r-- 1 0 0 1 Mar"), 226) },
+		"a name out of the tree": func(s *hostile.Session) { send(t, s, []byte(whole+strings.Replace(whole, " a", " ../hidden", 1)), 226) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := hostile.Start(t, hostile.Options{Features: []string{"SIZE", "MDTM", "REST STREAM", "EPSV"}, Hooks: hooks{
+				"MLSD": func(s *hostile.Session, _ string) bool { s.Reply(500, "no"); return true },
+				"MLST": func(s *hostile.Session, _ string) bool { s.Reply(500, "no"); return true },
+				"LIST": func(s *hostile.Session, arg string) bool {
+					if strings.HasSuffix(arg, "/sub") {
+						gap(s)
+						return true
+					}
+					return false
+				},
+			}})
+			s.Put("/t/sub/a", []byte("a"), longAgo)
+			s.Put("/t/sub/hidden", []byte("h"), longAgo)
+			s.Put("/t/b", []byte("b"), longAgo)
+			here := t.TempDir()
+			write(t, filepath.Join(here, "sub", "hidden"), []byte("h"), longAgo)
+			write(t, filepath.Join(here, "gone"), []byte("g"), longAgo)
+			tr, told := transfer(t, s, nil)
+			c, _ := compared(t, tr, "/t", here, mirror.MirrorOptions{Delete: true})
+			if !c.Incomplete || len(c.Gaps) == 0 {
+				t.Fatalf("%+v", c)
+			}
+			if _, err := tr.Apply(within(t), c); !errors.Is(err, mirror.ErrIncomplete) {
+				t.Errorf("%v", err)
+			}
+			got := files(t, here)
+			if got["sub/hidden"] != "h" || got["gone"] != "g" || len(of[mirror.Deleted](told)) != 0 {
+				t.Errorf("%v", got)
+			}
+		})
+	}
+}
+
+func TestAListingOverTheLimitDeletesNothing(t *testing.T) {
+	s := hostile.Start(t, hostile.Options{Hooks: hooks{"MLSD": func(s *hostile.Session, arg string) bool {
+		if !strings.HasSuffix(arg, "/sub") {
+			return false
+		}
+		s.Reply(150, "go")
+		tc, raw, _, err := s.Data()
+		if err != nil {
+			t.Error(err)
+			return true
+		}
+		for i := range 20_000 {
+			if _, err := fmt.Fprintf(tc, "type=file;size=1;modify=20210304050607; %0200d\r\n", i); err != nil {
+				break
+			}
+		}
+		raw.Close()
+		s.Reply(426, "cut")
+		return true
+	}}})
+	s.Put("/t/sub/hidden", []byte("h"), longAgo)
+	here := t.TempDir()
+	write(t, filepath.Join(here, "sub", "hidden"), []byte("h"), longAgo)
+	write(t, filepath.Join(here, "gone"), []byte("g"), longAgo)
+	tr, told := transfer(t, s, func(c *mirror.Config) {
+		c.Dial = dial(s, func(c *ftpclient.Config) { c.MaxListing = 1 << 20 })
+	})
+	c, err := tr.Compare(within(t), "/t", here, mirror.MirrorOptions{Delete: true})
+	if err == nil {
+		_, err = tr.Apply(within(t), c)
+	}
+	if err == nil || len(of[mirror.Deleted](told)) != 0 {
+		t.Errorf("%v", err)
+	}
+	if got := files(t, here); got["sub/hidden"] != "h" || got["gone"] != "g" {
+		t.Errorf("%v", got)
+	}
+}
+
+// The control connection ends behind a listing that was whole: the folders
+// that still waited for theirs were never seen.
+func TestAScanThatLosesItsConnectionDeletesNothing(t *testing.T) {
+	s := hostile.Start(t, hostile.Options{Hooks: hooks{"MLSD": func(s *hostile.Session, arg string) bool {
+		if !strings.HasSuffix(arg, "/d3") {
+			return false
+		}
+		s.Reply(421, "shutting down")
+		s.Hangup()
+		return true
+	}}})
+	here := t.TempDir()
+	for i := range 8 {
+		s.Put(fmt.Sprintf("/t/d%d/f", i), []byte("f"), longAgo)
+		write(t, filepath.Join(here, fmt.Sprint("d", i), "f"), []byte("f"), longAgo)
+	}
+	write(t, filepath.Join(here, "gone"), []byte("g"), longAgo)
+	tr, told := transfer(t, s, func(c *mirror.Config) { c.Jobs = 1 })
+	c, err := tr.Compare(within(t), "/t", here, mirror.MirrorOptions{Delete: true})
+	if err == nil {
+		_, err = tr.Apply(within(t), c)
+	}
+	if err == nil || len(of[mirror.Deleted](told)) != 0 || len(files(t, here)) != 17 {
+		t.Errorf("%v, %d names", err, len(files(t, here)))
 	}
 }
 
@@ -285,6 +422,24 @@ func TestAWideTreeIsScannedOverSeveralConnections(t *testing.T) {
 	c, _ := compared(t, tr, "/t", t.TempDir(), mirror.MirrorOptions{})
 	if c.Count(mirror.IsNew) != 400 || len(c.Gaps) != 0 {
 		t.Errorf("%d new, gaps %v", c.Count(mirror.IsNew), c.Gaps)
+	}
+	if n := lines.Load(); n < 2 || n > 3 {
+		t.Errorf("%d connections", n)
+	}
+}
+
+func TestAWideTreeToGetIsScannedOverSeveralConnectionsToo(t *testing.T) {
+	dial, home := ours(t, new(atomic.Int64), true)
+	for i := range 200 {
+		write(t, filepath.Join(home, "t", fmt.Sprint(i), "f"), []byte("f"), longAgo)
+	}
+	var lines atomic.Int32
+	tr := mirror.New(mirror.Config{Jobs: 3, NoSync: true, Records: t.TempDir(),
+		Dial: func(ctx context.Context) (*ftpclient.Conn, error) { lines.Add(1); return dial(ctx) }})
+	defer tr.Close()
+	p, err := tr.PlanGet(within(t), "/t", t.TempDir(), mirror.Options{Recursive: true})
+	if err != nil || len(p.Files) != 200 || len(p.Folders) != 201 || len(p.Gaps) != 0 {
+		t.Fatalf("%v", err)
 	}
 	if n := lines.Load(); n < 2 || n > 3 {
 		t.Errorf("%d connections", n)
