@@ -187,6 +187,9 @@ func TestChallengesAreAnsweredAndNothingElseIs(t *testing.T) {
 	if code, body := get("ftp.example.com", "/.well-known/acme-challenge/abc"); code != 200 || body != "abc.thumbprint" {
 		t.Errorf("HTTP-01: %d %q", code, body)
 	}
+	if code, _ := get("ftp.example.com:5002", "/.well-known/acme-challenge/abc"); code != 200 {
+		t.Errorf("HTTP-01 at another port: %d", code)
+	}
 	for host, path := range map[string]string{
 		"ftp.example.com":   "/.well-known/acme-challenge/other",
 		"other.example.com": "/.well-known/acme-challenge/abc",

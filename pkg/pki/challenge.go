@@ -32,7 +32,7 @@ func (i *Issuer) Serve(ctx context.Context, l net.Listener) error {
 	defer stop()
 	plain := &handed{conns: make(chan net.Conn), done: make(chan struct{}), addr: l.Addr()}
 	server := &http.Server{
-		Handler:           i.manager.HTTPHandler(http.NotFoundHandler()),
+		Handler:           withoutPort(i.manager.HTTPHandler(http.NotFoundHandler())),
 		ReadHeaderTimeout: challengeTime,
 		WriteTimeout:      challengeTime,
 		MaxHeaderBytes:    16 << 10,
@@ -67,6 +67,17 @@ func (i *Issuer) Serve(ctx context.Context, l net.Listener) error {
 			conn.Close()
 		}
 	}
+}
+
+// withoutPort has the manager see the name alone: an authority that asks at a
+// port of its own names that too, and the manager knows names.
+func withoutPort(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if host, _, err := net.SplitHostPort(r.Host); err == nil {
+			r.Host = host
+		}
+		h.ServeHTTP(w, r)
+	})
 }
 
 // answer tells TLS from HTTP by the first byte.
