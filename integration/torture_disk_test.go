@@ -17,7 +17,7 @@ import (
 // again and again, and then read-only: what is refused changes nothing.
 func tortureDisk(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Fatal("only root may mount the small file system of this test: run it as root, or leave it out with -run 'TestTorture/(model|kill|flood)'")
+		t.Fatal("only root may mount the small file system of this test: run it as root, or leave it out with -run 'TestTorture/(model|kill|race|flood)'")
 	}
 	began := time.Now()
 	v := newPrey(t, []string{"diego", "secreto"})

@@ -41,6 +41,7 @@ func TestTorture(t *testing.T) {
 		{"model", tortureModel},
 		{"kill", tortureKill},
 		{"disk", tortureDisk},
+		{"race", tortureRace},
 		{"flood", tortureFlood},
 		{"soak", tortureSoak},
 	} {

@@ -248,6 +248,12 @@ func (f *FS) explain(err error) error {
 	if f.escapes(err) {
 		return fmt.Errorf("%w: %v", vfs.ErrEscape, err)
 	}
+	// It was a link when the path was walked, and none when the link was read:
+	// somebody has put something else there meanwhile.
+	var path *fs.PathError
+	if errors.As(err, &path) && path.Op == "readlinkat" && errors.Is(path.Err, syscall.EINVAL) {
+		return fmt.Errorf("%w: %v", vfs.ErrBusy, err)
+	}
 	var errno syscall.Errno
 	if errors.As(err, &errno) {
 		for _, e := range errnos {

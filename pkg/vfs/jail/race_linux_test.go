@@ -40,6 +40,18 @@ func swapping(t *testing.T, a, b string) (stop func() int) {
 	})
 }
 
+// It ended as 451, as if the server had a fault.
+func TestALinkThatIsAFolderWhenItIsReadIsInUse(t *testing.T) {
+	w := newWorld(t)
+	err := w.FS.explain(&os.PathError{Op: "readlinkat", Path: "d", Err: unix.EINVAL})
+	if !errors.Is(err, vfs.ErrBusy) {
+		t.Errorf("it is %v", err)
+	}
+	if err := w.FS.explain(&os.PathError{Op: "openat", Path: "d", Err: unix.EINVAL}); errors.Is(err, vfs.ErrBusy) {
+		t.Errorf("any other is too: %v", err)
+	}
+}
+
 // The classic race: a name that is a folder when it is checked and a link out
 // when it is used. One thread swaps the two without pause while a client
 // reads, lists, writes, renames and removes through the name.

@@ -1,4 +1,4 @@
-//go:build torture
+//go:build torture || interop
 
 package integration
 
@@ -187,22 +187,6 @@ func (p *player) transfer(line string) (*tls.Conn, int, error) {
 		return nil, code, err
 	}
 	return conn, code, nil
-}
-
-// upload runs a command that takes data and returns the final reply's code.
-func (p *player) upload(line string, data []byte) (int, error) {
-	conn, code, err := p.transfer(line)
-	if conn == nil {
-		return code, err
-	}
-	defer conn.Close()
-	// A server that has enough may end the connection: its reply says why.
-	if _, err := conn.Write(data); err == nil && conn.CloseWrite() == nil {
-		io.Copy(io.Discard, conn)
-	}
-	conn.Close()
-	code, _, err = p.read()
-	return code, err
 }
 
 // download runs a command that sends data and returns the data and the final
