@@ -20,6 +20,7 @@ type target struct {
 	home           string // the account's files, on this machine
 	outside        string // a folder beside them, with a secret
 	anonymous      bool   // the one account's name is no secret
+	unjailed       bool   // started as the tests start it, it has no chroot
 }
 
 // verdict is what came of an attack.
@@ -28,9 +29,9 @@ type verdict struct {
 	how  string // a few words, or a figure
 }
 
-func held(how string) verdict    { return verdict{"held", how} }
-func fell(how string) verdict    { return verdict{"**fell**", how} }
-func without(how string) verdict { return verdict{"does not apply", how} }
+func resisted(how string) verdict { return verdict{"held", how} }
+func fell(how string) verdict     { return verdict{"**fell**", how} }
+func without(how string) verdict  { return verdict{"does not apply", how} }
 
 func (v verdict) String() string {
 	if v.how == "" {
@@ -44,7 +45,7 @@ func judge(succeeded bool, how string) verdict {
 	if succeeded {
 		return fell(how)
 	}
-	return held(how)
+	return resisted(how)
 }
 
 // targets start one server each, new for each attack: bans and limits of the
@@ -69,7 +70,7 @@ func (f foreign) target(t *testing.T) target {
 	}
 	s := f.serve(t, o)
 	return target{name: f.name, version: s.version(), addr: fmt.Sprintf("127.0.0.1:%d", s.Control), user: s.account,
-		password: foreignPassword, home: s.Home, anonymous: s.account == "anonymous"}.withSecret(t)
+		password: foreignPassword, home: s.Home, anonymous: s.account == "anonymous", unjailed: f.name == "vsftpd"}.withSecret(t)
 }
 
 func (g target) withSecret(t *testing.T) target {
@@ -112,7 +113,7 @@ func (g target) loginFrom(t *testing.T, local string) *player {
 	return p
 }
 
-func TestTheSameAttacksOnOtherPeoplesServers(t *testing.T) {
+func TestTheSameAttacksOnOtherServers(t *testing.T) {
 	names := []string{"ftps"}
 	for _, f := range foreigners() {
 		names = append(names, f.name)
@@ -123,7 +124,7 @@ func TestTheSameAttacksOnOtherPeoplesServers(t *testing.T) {
 		row := "| " + a.name + " |"
 		for _, name := range names {
 			v := verdict{"not tried", ""}
-			t.Run(a.name+"/"+name, func(t *testing.T) {
+			t.Run(a.word+"/"+name, func(t *testing.T) {
 				began := time.Now()
 				g := targets()[name](t)
 				versions[name] = g.version
