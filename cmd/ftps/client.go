@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"ftps/pkg/doctor"
 	"ftps/pkg/fault"
 	"ftps/pkg/ftpclient"
 	"ftps/pkg/limit"
@@ -413,6 +414,7 @@ func (w *clientWork) run(ctx context.Context) error {
 	}
 	link.Lost = session.Lost
 	session.Go = w.travel(w.app, link)
+	session.Examination = func() doctor.Options { return link.Connector.Examination() }
 	if folder := w.connector.Target.Folder; folder != "" {
 		if err := session.Command(whole, []string{"cd", folder}); err != nil {
 			return err
