@@ -206,8 +206,12 @@ var shellRows = []Row{
 	{Key: "shell.status.local", EN: "local folder", ES: "carpeta local"},
 
 	// Transfers.
-	{Key: "shell.transfer.done", EN: "%s: %s, %s/s", ES: "%s: %s, %s/s"},
-	{Key: "shell.transfer.resumed", EN: "%s: %s, %s/s, continued", ES: "%s: %s, %s/s, continuado"},
+	{Key: "shell.transfer.done", EN: "%s: %s, %s/s, %s", ES: "%s: %s, %s/s, %s"},
+	{Key: "shell.verified.hash", EN: "verified by hash", ES: "verificado por hash"},
+	{Key: "shell.verified.size", EN: "verified by size", ES: "verificado por tamaño"},
+	{Key: "shell.verified.unclean", EN: "verified by size alone", ES: "verificado solo por tamaño"},
+	{Key: "shell.verified.confirmed", EN: "confirmed by the server", ES: "confirmado por el servidor"},
+	{Key: "shell.transfer.resumed", EN: "%s: %s, %s/s, %s, continued", ES: "%s: %s, %s/s, %s, continuado"},
 	{Key: "shell.transfer.present", EN: "%s: already there", ES: "%s: ya estaba"},
 	{Key: "shell.transfer.unclean", EN: "%s: complete by its size, but the server ended the connection uncleanly",
 		ES: "%s: completo según su tamaño, pero el servidor cerró mal la conexión"},

@@ -3,7 +3,9 @@ package shell
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
+	"io"
 	"net"
 	"slices"
 	"strconv"
@@ -144,7 +146,7 @@ func TestAListingThatBreaksOffShowsEachNameOnce(t *testing.T) {
 	}
 }
 
-func dataOf(c *hostile.Session) (tc interface{ Write([]byte) (int, error) }, raw net.Conn, refused string, err error) {
+func dataOf(c *hostile.Session) (tc *tls.Conn, raw net.Conn, refused string, err error) {
 	c.Reply(150, "here it comes")
 	return c.Data()
 }
@@ -191,6 +193,8 @@ func TestCatGoesOnWhereItWasAndNeverIntoAnotherFile(t *testing.T) {
 		st, _, server := linked(t, 3, hostile.Options{Hooks: hooks{"RETR": once(1, func(c *hostile.Session) {
 			if tc, _, _, err := dataOf(c); err == nil {
 				tc.Write(bytes.Repeat([]byte("more"), 5_000))
+				tc.CloseWrite()
+				io.Copy(io.Discard, tc) // until the client has all of it
 			}
 			change(s)
 			c.Hangup()

@@ -2,8 +2,10 @@ package shell
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,15 +27,17 @@ type watch struct {
 	bar   *progressbar.ProgressBar
 	width int
 	plan  *mirror.Plan
-	name  string        // the file that the bar names
-	moved map[int]int64 // by item under way: what is there of it
-	whole int64         // of the items that are done
-	ended int           // how many those are
-	drawn time.Time     // when Moved last moved the bar
+	name  string            // the file that the bar names
+	moved map[int]int64     // by item under way: what is there of it
+	told  map[int]time.Time // by item: when an object last told of it
+	pace  pace
+	whole int64     // of the items that are done
+	ended int       // how many those are
+	drawn time.Time // when Moved last moved the bar
 }
 
 func (s *Session) watch(out io.Writer) *watch {
-	return &watch{session: s, out: out, moved: make(map[int]int64)}
+	return &watch{session: s, out: out, moved: make(map[int]int64), told: make(map[int]time.Time)}
 }
 
 // draws reports whether there is a terminal to draw a bar on.
@@ -52,12 +56,20 @@ func (w *watch) tell(e mirror.Event) {
 	case mirror.Started:
 		w.name = e.Item.Local
 		w.moved[e.Item.ID] = e.Offset
+		w.told[e.Item.ID] = time.Now()
+		w.pace.add(time.Now(), 0)
 		w.object(startObject(e))
 		w.draw()
 	case mirror.Moved:
+		now := time.Now()
 		w.moved[e.Item.ID] += e.N
+		w.pace.add(now, e.N)
+		if now.Sub(w.told[e.Item.ID]) >= time.Second {
+			w.told[e.Item.ID] = now
+			w.object(progressObject(e.Item, w.moved[e.Item.ID], w.pace.rate(now)))
+		}
 		// These come by the thousand.
-		if now := time.Now(); now.Sub(w.drawn) > 50*time.Millisecond {
+		if now.Sub(w.drawn) > 50*time.Millisecond {
 			w.drawn, w.name = now, e.Item.Local
 			w.draw()
 		}
@@ -94,6 +106,7 @@ func (w *watch) tell(e mirror.Event) {
 
 func (w *watch) finish(item mirror.Item, bytes int64) {
 	delete(w.moved, item.ID)
+	delete(w.told, item.ID)
 	if !item.Folder {
 		w.whole += bytes
 		w.ended++
@@ -113,7 +126,7 @@ func (w *watch) done(e mirror.Done) {
 	case e.Resumed:
 		key = "shell.transfer.resumed"
 	}
-	w.line(key, name, Bytes(e.Bytes), Bytes(rate(e.Moved, e.Seconds)))
+	w.line(key, name, Bytes(e.Bytes), Bytes(rate(e.Moved, e.Seconds)), w.session.text("shell.verified."+e.Verified.String()))
 	if e.Verified == mirror.Unclean {
 		w.line("shell.transfer.unclean", name)
 	}
@@ -134,28 +147,21 @@ func (w *watch) begin() {
 	w.bar = progressbar.NewOptions64(max,
 		progressbar.OptionSetWriter(w.session.Progress),
 		progressbar.OptionSetTheme(progressbar.ThemeASCII),
-		progressbar.OptionShowBytes(true),
-		progressbar.OptionShowCount(),
-		progressbar.OptionShowTotalBytes(true),
-		progressbar.OptionUseIECUnits(true),
-		progressbar.OptionSetPredictTime(true),
+		// Its own figures count what a resumed file had before as moved at
+		// once; ours stand in the description.
+		progressbar.OptionSetPredictTime(false),
+		progressbar.OptionSetElapsedTime(false),
 		// Where the size is unknown it would draw from a goroutine of its own,
 		// also when all is over and the prompt is back.
 		progressbar.OptionSetSpinnerChangeInterval(0),
 		progressbar.OptionThrottle(100*time.Millisecond),
-		progressbar.OptionSetWidth(w.barWidth()),
+		progressbar.OptionSetWidth(barWidth(w.width)),
 		progressbar.OptionUseANSICodes(true),
 		progressbar.OptionClearOnFinish(),
 	)
 	bar := w.bar
 	w.session.Dialogue.drawing(func() { _ = bar.Clear() })
 }
-
-// figures is the room for what stands beside name and bar: " 100% [] (999.9/
-// 999.9 MiB, 999.9 MiB/s) [00m00s:00m00s]".
-const figures = 52
-
-func (w *watch) barWidth() int { return max((w.width-figures)/2, 1) }
 
 // draw moves the bar to what is there of all files.
 func (w *watch) draw() {
@@ -166,7 +172,7 @@ func (w *watch) draw() {
 	for _, n := range w.moved {
 		total += n
 	}
-	w.bar.Describe(w.description())
+	w.bar.Describe(w.description(total))
 	// At its end the bar goes away by itself, and the last reply is still to
 	// come; a file may have grown too.
 	if limit := w.bar.GetMax64(); limit >= 0 && total >= limit {
@@ -175,14 +181,23 @@ func (w *watch) draw() {
 	_ = w.bar.Set64(max(total, 0))
 }
 
-// description is the file's name, and how many are done of how many.
-func (w *watch) description() string {
-	count := ""
-	if w.plan != nil && w.plan.Tree {
-		count = fmt.Sprintf(" %d/%d", w.ended, len(w.plan.Files))
+// description is the file's name, how many are done of how many, the bytes,
+// the rate and the time left.
+func (w *watch) description(total int64) string {
+	now := time.Now()
+	count, bytes, rate := "", Bytes(total), ""
+	if w.plan.Tree {
+		count = fmt.Sprintf("%d/%d", w.ended, len(w.plan.Files))
 	}
-	room := max(w.width-figures-w.barWidth()-len(count), 4)
-	return shorten(ftp.Sanitise(w.name), room) + count
+	rest := int64(-1)
+	if end := w.bar.GetMax64(); end >= 0 {
+		bytes += "/" + Bytes(end)
+		rest = max(end-total, 0)
+	}
+	if r := w.pace.rate(now); r > 0 {
+		rate = Bytes(r) + "/s"
+	}
+	return describe(w.width, ftp.Sanitise(w.name), count, bytes, rate, w.pace.left(now, rest))
 }
 
 // line tells something without damage to the bar.
@@ -254,11 +269,29 @@ func doneObject(e mirror.Done) any {
 	}{"done", e.Item.Name(), e.Bytes, e.Moved, hex.EncodeToString(e.SHA256), e.Seconds, e.Resumed, e.Verified.String()}
 }
 
+func progressObject(item mirror.Item, bytes, rate int64) any {
+	return struct {
+		Event string `json:"event"`
+		Name  string `json:"name"`
+		Bytes int64  `json:"bytes"`
+		Size  int64  `json:"size"`
+		Rate  int64  `json:"rate"`
+	}{"progress", item.Name(), bytes, item.Size, rate}
+}
+
 func failedObject(s *Session, name string, err error) any {
+	code := 0
+	var reply *ftpclient.ReplyError
+	if errors.As(err, &reply) {
+		code = reply.Reply.Code
+	}
+	message, hint, _ := strings.Cut(catalog.Explain(s.Lang, err), "\n")
 	return struct {
 		Event   string `json:"event"`
 		Name    string `json:"name"`
 		Exit    int    `json:"exit"`
+		Code    int    `json:"code,omitempty"`
 		Message string `json:"message"`
-	}{"failed", name, int(ftpclient.Class(err)), explainLine(s, err)}
+		Hint    string `json:"hint,omitempty"`
+	}{"failed", name, int(ftpclient.Class(err)), code, message, hint}
 }

@@ -454,7 +454,7 @@ func TestTransfersTellALineAFile(t *testing.T) {
 		mirror.Skipped{Name: "link", Reason: mirror.ErrSymlink},
 		mirror.Gap{Name: "gap\x1b", Err: &ftpclient.UnknownLineError{Line: "??"}},
 		mirror.Started{Item: a}, mirror.Moved{Item: a, N: 1 << 20},
-		mirror.Done{Item: a, Bytes: 1 << 20, Moved: 1 << 20, Seconds: 1, Verified: mirror.BySize},
+		mirror.Done{Item: a, Bytes: 1 << 20, Moved: 1 << 20, Seconds: 1, Verified: mirror.ByHash},
 		mirror.Started{Item: b},
 		mirror.Retrying{Item: b, Attempt: 1, Err: ftpclient.ErrTruncated},
 		mirror.Failed{Item: b, Err: &ftpclient.NotFoundError{Name: "b\x1b"}},
@@ -472,8 +472,8 @@ func TestTransfersTellALineAFile(t *testing.T) {
 		t.Errorf("a name reached the terminal as it was: %q", errs)
 	}
 	for _, want := range []string{
-		"link: left out: ", `gap\x1b: not seen: `, "a: 1.0 MiB, 1.0 MiB/s\n", `b\x1b: `, "; trying again (1)\n",
-		"c: 1.0 KiB, 512 B/s, continued\n", "d: already there\n", "3 files, 1.0 MiB, 512.2 KiB/s\n",
+		"link: left out: ", `gap\x1b: not seen: `, "a: 1.0 MiB, 1.0 MiB/s, verified by hash\n", `b\x1b: `, "; trying again (1)\n",
+		"c: 1.0 KiB, 512 B/s, verified by size, continued\n", "d: already there\n", "3 files, 1.0 MiB, 512.2 KiB/s\n",
 	} {
 		if !strings.Contains(errs, want) {
 			t.Errorf("no %q in\n%s", want, errs)

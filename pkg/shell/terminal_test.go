@@ -375,7 +375,7 @@ func TestTheBarNamesTheFileAndStaysOnItsLine(t *testing.T) {
 		name  string
 		sees  string
 	}{
-		{"a file", 80, 1 << 20, "notes.txt", "notes.txt   0% ["},
+		{"a file", 80, 1 << 20, "notes.txt", "notes.txt 0 B/1.0 MiB   0% ["},
 		{"a size that nobody knows", 80, -1, "notes.txt", "notes.txt"},
 		{"an empty file", 80, 0, "empty", "empty"},
 		{"a name wider than the window", 40, 1 << 20, strings.Repeat("名", 60), "…"},
@@ -395,7 +395,7 @@ func TestTheBarNamesTheFileAndStaysOnItsLine(t *testing.T) {
 				mirror.Failed{Item: item, Err: ftpclient.ErrTruncated},
 				mirror.Done{Item: item, Bytes: max(c.size, 0), Moved: c.size},
 			}
-			plan.Tree = c.sees != "notes.txt   0% ["
+			plan.Tree = c.sees != "notes.txt 0 B/1.0 MiB   0% ["
 			if err := st.Command(t.Context(), []string{"get", c.name}); err != nil {
 				t.Error(err)
 			}
