@@ -46,9 +46,9 @@ func visit(t *testing.T, s *hostile.Server) doctor.Options {
 
 func trust(t *testing.T, address string, p pki.Policy) *pki.Trust {
 	t.Helper()
-	_, port, err := net.SplitHostPort(address)
+	host, port, err := net.SplitHostPort(address)
 	if err == nil {
-		p.Host = "127.0.0.1"
+		p.Host = host
 		p.Port, err = strconv.Atoi(port)
 	}
 	if err != nil {

@@ -2,6 +2,7 @@ package doctor_test
 
 import (
 	"context"
+	"net"
 	"slices"
 	"testing"
 	"time"
@@ -20,7 +21,7 @@ func own(t *testing.T, s *ftptest.Server) doctor.Options {
 	login := func(ctx context.Context, c *ftpclient.Conn) error { return c.Login(ctx, "diego", "secreto") }
 	return doctor.Options{
 		Config: ftpclient.Config{Address: s.Addr.String(), Timeout: 20 * time.Second},
-		Host:   "127.0.0.1", Trust: trust(t, s.Addr.String(), pki.Policy{Roots: s.Pool}), Login: login, Again: login,
+		Host:   s.Addr.Addr().String(), Trust: trust(t, s.Addr.String(), pki.Policy{Roots: s.Pool}), Login: login, Again: login,
 	}
 }
 
@@ -29,11 +30,13 @@ func TestOurOwnServerIsWell(t *testing.T) {
 		account  ftptest.Account
 		implicit bool
 		active   bool
+		listen   string
 		bad, not []string
 	}{
 		// The certificate of these tests is valid for a day.
 		"as it comes":  {bad: []string{"dates"}},
 		"implicit TLS": {implicit: true, bad: []string{"dates"}, not: []string{"auth"}},
+		"IPv6":         {listen: "[::1]:0", bad: []string{"dates"}, not: []string{"pasv"}},
 		"active mode":  {active: true, bad: []string{"dates"}},
 		"prefer":       {account: ftptest.Account{Reuse: dataport.Prefer}, bad: []string{"dates", "required"}},
 		"read only":    {account: ftptest.Account{Perm: vfs.ReadOnly}, bad: []string{"dates"}, not: []string{"clock", "content", "cut", "empty", "removed", "utf8"}},
@@ -44,7 +47,14 @@ func TestOurOwnServerIsWell(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c.account.Name, c.account.Password = "diego", "secreto"
-			s := ftptest.Start(t, ftptest.Options{Accounts: []ftptest.Account{c.account}, Implicit: c.implicit})
+			if c.listen != "" {
+				l, err := net.Listen("tcp", c.listen)
+				if err != nil {
+					t.Skip("no such address here: ", err)
+				}
+				l.Close()
+			}
+			s := ftptest.Start(t, ftptest.Options{Listen: c.listen, Accounts: []ftptest.Account{c.account}, Implicit: c.implicit})
 			o := own(t, s)
 			o.Config.Implicit, o.Config.Active = c.implicit, c.active
 			all, class := examine(t, o)

@@ -215,10 +215,12 @@ func (p *patient) hangUp(ctx context.Context) {
 	}
 }
 
+const leaveTimeout = 10 * time.Second
+
 // leave takes away what may still lie on the server, and hangs up. It does so
-// even where ctx has ended, for as long as one step may take.
+// even where ctx has ended, for a moment: somebody may be waiting for the end.
 func (p *patient) leave(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), p.step)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), min(p.step, leaveTimeout))
 	defer cancel()
 	if len(p.made) > 0 {
 		p.sweep(ctx)
