@@ -20,7 +20,8 @@ var rows = [][]string{
 	{"pkg/admin", "pkg/mirror", "pkg/doctor", "pkg/ftptest", "pkg/ftptest/hostile", "pkg/ftptest/terminal"},
 	{"pkg/daemon", "pkg/shell", "pkg/config"},
 	{"cmd/ftps"},
-	{"integration"},
+	{"integration", "integration/load"},
+	{"integration/bench"},
 }
 
 // stdOnly need nothing but Go and each other's neighbours below them.

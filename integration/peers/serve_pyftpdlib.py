@@ -9,7 +9,7 @@ from pyftpdlib.handlers import TLS_FTPHandler
 from pyftpdlib.servers import FTPServer
 
 o = json.loads(sys.argv[1])
-logging.basicConfig(filename=o["log"], level=logging.DEBUG)
+logging.basicConfig(filename=o["log"], level=logging.WARNING if o.get("quiet") else logging.DEBUG)
 
 
 class Handler(TLS_FTPHandler):
