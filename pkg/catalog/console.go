@@ -101,6 +101,7 @@ var consoleRows = []Row{
 	{Key: "console.metric.replies_refused_total", EN: "Replies from 400 up by command and code.", ES: "Respuestas desde 400 por comando y código."},
 	{Key: "console.metric.sessions", EN: "Sessions now.", ES: "Sesiones ahora."},
 	{Key: "console.metric.sessions_logged_in", EN: "Sessions now that have logged in.", ES: "Sesiones con cuenta ahora."},
+	{Key: "console.metric.events_lost_total", EN: "Events that the log had no room for: chatter, or what an audit needs.", ES: "Sucesos que no cupieron en el registro: menudencias (chatter) o lo que una auditoría necesita (audit)."},
 	{Key: "console.metric.bans_total", EN: "Addresses that were banned for what they did.", ES: "Direcciones vetadas por lo que hicieron."},
 	{Key: "console.metric.bans", EN: "Addresses that are refused now.", ES: "Direcciones vetadas ahora."},
 	{Key: "console.metric.accounts", EN: "Accounts in use.", ES: "Cuentas en uso."},

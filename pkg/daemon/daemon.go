@@ -412,6 +412,7 @@ func (d *Daemon) admit(addr netip.Addr) (release func(), err error) {
 // warns of certificates that do, once a day.
 func (d *Daemon) housekeeping(ctx context.Context) {
 	var warned time.Time
+	var memory memory
 	tick := time.NewTicker(15 * time.Second)
 	defer tick.Stop()
 	for {
@@ -420,6 +421,7 @@ func (d *Daemon) housekeeping(ctx context.Context) {
 			return
 		case now := <-tick.C:
 			d.expire(now)
+			memory.look()
 			if now.Sub(warned) >= 24*time.Hour {
 				warned = now
 				d.warnExpiring(now)

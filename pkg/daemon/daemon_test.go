@@ -634,29 +634,3 @@ func TestARefusedLoginIsOnlyThatToTheEngine(t *testing.T) {
 		}
 	}
 }
-
-func TestEventsBeyondTheQueueAreCountedNotWaitedFor(t *testing.T) {
-	gate := make(chan struct{})
-	lost := make(chan int64, queueLength*2)
-	q := newQueue(func(_ event.Event, n int64) {
-		<-gate
-		lost <- n
-	})
-	for range queueLength + 100 {
-		q.Handle(event.Trouble{})
-	}
-	close(gate)
-	q.close()
-	q.Handle(event.Trouble{}) // after the end: nothing happens
-	close(lost)
-	var sum int64
-	heard := 0
-	for n := range lost {
-		sum += n
-		heard++
-	}
-	sum += q.lost.Load()
-	if heard+int(sum) != queueLength+100 || sum == 0 {
-		t.Errorf("heard %d, lost %d", heard, sum)
-	}
-}

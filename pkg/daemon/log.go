@@ -5,8 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"log/slog"
-	"sync"
-	"sync/atomic"
 
 	"ftps/pkg/catalog"
 	"ftps/pkg/event"
@@ -15,61 +13,10 @@ import (
 	"ftps/pkg/xferlog"
 )
 
-// queue hands events on, in order, on a goroutine of its own: whoever emits
-// one never waits for a terminal or a disk. When it is full, events are
-// counted and lost.
-type queue struct {
-	events chan event.Event
-	lost   atomic.Int64
-	hear   func(e event.Event, lost int64)
-	done   chan struct{}
-
-	mu     sync.RWMutex // held for writing while closing
-	closed bool
-}
-
-const queueLength = 8192
-
-func newQueue(hear func(e event.Event, lost int64)) *queue {
-	q := &queue{events: make(chan event.Event, queueLength), hear: hear, done: make(chan struct{})}
-	go func() {
-		defer close(q.done)
-		for e := range q.events {
-			q.hear(e, q.lost.Swap(0))
-		}
-	}()
-	return q
-}
-
-// Handle implements [event.Sink].
-func (q *queue) Handle(e event.Event) {
-	q.mu.RLock()
-	defer q.mu.RUnlock()
-	if q.closed {
-		return
-	}
-	select {
-	case q.events <- e:
-	default:
-		q.lost.Add(1)
-	}
-}
-
-// close tells what is left and ends the goroutine.
-func (q *queue) close() {
-	q.mu.Lock()
-	if !q.closed {
-		q.closed = true
-		close(q.events)
-	}
-	q.mu.Unlock()
-	<-q.done
-}
-
 // hear is the far end of the queue.
-func (d *Daemon) hear(e event.Event, lost int64) {
-	if lost > 0 {
-		d.log.Warn("events-lost", "number", lost)
+func (d *Daemon) hear(e event.Event, gone lost) {
+	if gone != (lost{}) {
+		d.log.Warn("events-lost", "number", gone.chatter+gone.audit, "audit", gone.audit)
 	}
 	if d.cfg.Events != nil {
 		d.cfg.Events.Handle(e)

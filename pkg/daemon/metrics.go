@@ -144,6 +144,14 @@ func (m *metrics) watch(d *Daemon) {
 	gauge("start_timestamp_seconds", func() float64 {
 		return float64(d.counters.since.UnixMilli()) / 1000
 	})
+	for kind, read := range map[string]func() int64{
+		"chatter": func() int64 { return d.queue.missed().chatter },
+		"audit":   func() int64 { return d.queue.missed().audit },
+	} {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "ftps_events_lost_total", Help: d.metricHelp("events_lost_total"), ConstLabels: prometheus.Labels{"kind": kind},
+		}, func() float64 { return float64(read()) }))
+	}
 	m.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "ftps_build_info", Help: d.metricHelp("build_info"),
 		ConstLabels: prometheus.Labels{"version": d.cfg.Version},

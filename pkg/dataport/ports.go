@@ -55,11 +55,7 @@ func New(cfg Config) *Ports {
 		cfg:    cfg,
 		stop:   make(chan struct{}),
 		places: make(map[place]*spot),
-		stamps: registry{
-			remember: cfg.Remember,
-			most:     cfg.Stamps,
-			byStamp:  make(map[stamp]*Session),
-		},
+		stamps: newRegistry(cfg.Remember, cfg.Stamps),
 	}
 	for _, l := range cfg.Listeners {
 		p.numbers = append(p.numbers, int(addrPort(l.Addr()).Port()))

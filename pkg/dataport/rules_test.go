@@ -196,7 +196,7 @@ func TestStampsOfEndedSessionsAreBounded(t *testing.T) {
 			s.Close()
 			r.ports.Session(event.Session{}).Close() // never logged in
 		}
-		if n := len(r.ports.stamps.byStamp); n != 10 {
+		if n := len(r.ports.stamps.byStamp) + len(r.ports.stamps.ended); n != 10 || len(r.ports.stamps.order) != 10 {
 			t.Errorf("%d stamps are kept, want 10", n)
 		}
 	})

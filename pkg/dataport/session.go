@@ -25,7 +25,6 @@ type Session struct {
 	promise *Promise      // the one that is not over, or nil
 	changed chan struct{} // closed, and replaced, when account changes or the session ends
 	closed  bool
-	endedAt time.Time
 
 	own    bool // a data connection has shown a ticket of this session
 	shares bool // the client shows tickets across its sessions
@@ -141,6 +140,7 @@ func (p *Ports) ForgetAccount(account string) {
 			p.forget(s)
 		}
 	}
+	p.stamps.forget(account)
 }
 
 // Close ends the session and its promise. Its stamp is remembered for a

@@ -46,42 +46,78 @@ type registry struct {
 	remember time.Duration
 	most     int // of the ended
 	byStamp  map[stamp]*Session
-	ended    []*Session // in the order in which they ended
+	ended    map[stamp]endedSession
+	order    []stamp // of the ended, in the order in which they ended
+}
+
+// endedSession is what is left of a session: there may be tens of thousands
+// of them.
+type endedSession struct {
+	account string // "" where it has been forgotten since
+	at      int64  // Unix time, in ns
+}
+
+func newRegistry(remember time.Duration, most int) registry {
+	return registry{
+		remember: remember, most: most,
+		byStamp: make(map[stamp]*Session), ended: make(map[stamp]endedSession),
+	}
 }
 
 func (r *registry) add(s *Session) { r.byStamp[s.stamp] = s }
 
-// find returns the session of a stamp, or nil.
+// find returns the session of a stamp, or nil. One that has ended has its
+// stamp and its account, and nothing else.
 func (r *registry) find(id stamp, now time.Time) *Session {
 	r.expire(now)
-	return r.byStamp[id]
+	if s := r.byStamp[id]; s != nil {
+		return s
+	}
+	old, ok := r.ended[id]
+	if !ok {
+		return nil
+	}
+	s := &Session{stamp: id, account: old.account, closed: true}
+	s.info.User = old.account
+	return s
 }
 
 // end says that a session has ended. A stamp that stands for no account has
 // nothing to be remembered for.
 func (r *registry) end(s *Session, now time.Time) {
 	r.expire(now)
+	delete(r.byStamp, s.stamp)
 	if s.account == "" {
-		delete(r.byStamp, s.stamp)
 		return
 	}
-	s.endedAt = now
-	r.ended = append(r.ended, s)
-	if len(r.ended) > r.most {
+	r.ended[s.stamp] = endedSession{s.account, now.UnixNano()}
+	r.order = append(r.order, s.stamp)
+	if len(r.order) > r.most {
 		r.drop()
+	}
+}
+
+// forget makes the stamps of an account's ended sessions worthless.
+func (r *registry) forget(account string) {
+	for id, old := range r.ended {
+		if old.account == account {
+			r.ended[id] = endedSession{at: old.at}
+		}
 	}
 }
 
 // expire drops what has been remembered long enough.
 func (r *registry) expire(now time.Time) {
-	for len(r.ended) > 0 && now.Sub(r.ended[0].endedAt) >= r.remember {
+	for len(r.order) > 0 && now.UnixNano()-r.ended[r.order[0]].at >= int64(r.remember) {
 		r.drop()
+	}
+	if len(r.order) == 0 {
+		r.order = nil
 	}
 }
 
 // drop forgets the session that ended first.
 func (r *registry) drop() {
-	delete(r.byStamp, r.ended[0].stamp)
-	r.ended[0] = nil
-	r.ended = r.ended[1:]
+	delete(r.ended, r.order[0])
+	r.order = r.order[1:]
 }

@@ -31,10 +31,14 @@ type LineReader struct {
 	endless    bool
 }
 
+// usual is the buffer that lines have while none is longer: thousands of
+// readers wait for a line at the same time.
+const usual = 512
+
 // NewLineReader returns a reader of lines of at most max bytes, the line end
 // not counted.
 func NewLineReader(r io.Reader, max int) *LineReader {
-	return &LineReader{r: r, max: max, buf: make([]byte, max+2)}
+	return &LineReader{r: r, max: max, buf: make([]byte, min(usual, max+2))}
 }
 
 // Buffered returns how many bytes were read from the connection beyond the
@@ -61,6 +65,10 @@ func (l *LineReader) ReadLine() ([]byte, error) {
 			return l.finish(line)
 		}
 		l.scanned = len(unread)
+		if len(unread) == len(l.buf) && len(l.buf) < l.max+2 {
+			l.resize(min(2*len(l.buf), l.max+2))
+			continue
+		}
 		if len(unread) == len(l.buf) || l.swallowed > 0 && len(unread) > 0 {
 			l.swallow()
 			continue
@@ -91,8 +99,18 @@ func (l *LineReader) swallow() {
 	l.endless = l.swallowed > MaxSwallow
 }
 
+// resize moves the unread bytes to the front of a buffer of n bytes.
+func (l *LineReader) resize(n int) {
+	buf := make([]byte, n)
+	l.end = copy(buf, l.buf[l.start:l.end])
+	l.start, l.buf = 0, buf
+}
+
 // fill reads once. Without room the unread bytes move to the front.
 func (l *LineReader) fill() error {
+	if l.start == l.end && len(l.buf) > usual {
+		l.resize(usual)
+	}
 	if l.start > 0 {
 		l.end = copy(l.buf, l.buf[l.start:l.end])
 		l.start = 0

@@ -381,7 +381,11 @@ func (s *session) secure(ctx context.Context) error {
 	conn := tls.Server(layer.StrictEOF(s.control.raw), s.withHost(s.data.ControlTLS()))
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.HandshakeTimeout)
 	defer cancel()
-	if err := conn.HandshakeContext(ctx); err != nil {
+	// A handshake takes a deep stack, which the session's goroutine would
+	// keep for as long as it waits for commands.
+	shaken := make(chan error, 1)
+	go func() { shaken <- guard(func() error { return conn.HandshakeContext(ctx) }) }()
+	if err := <-shaken; err != nil {
 		if ctx.Err() == context.DeadlineExceeded {
 			err = fault.Wrap(err, "config.ended.handshake", s.cfg.HandshakeTimeout)
 		}

@@ -61,7 +61,7 @@ func TestWithoutALeastRateADripIsWaitedFor(t *testing.T) {
 }
 
 func TestAReaderOfAFewBytesDoesNotHoldADownloadForEver(t *testing.T) {
-	c := dripping(t, 10<<20)
+	c := dripping(t, 1<<30)
 	if code := c.Upload(make([]byte, 32<<20), "STOR f"); code != 226 {
 		t.Fatalf("%d", code)
 	}
@@ -76,12 +76,12 @@ func TestAReaderOfAFewBytesDoesNotHoldADownloadForEver(t *testing.T) {
 		done <- code
 	}()
 	deadline := time.After(ftptest.Patience)
-	piece := make([]byte, 1000)
+	piece := make([]byte, 64<<10)
 	for {
 		select {
 		case code := <-done:
 			if code != 426 {
-				t.Errorf("a reader of 100 kB/s where the least is 10 MiB/s: %d", code)
+				t.Errorf("a reader of 6 MB/s where the least is 1 GiB/s: %d", code)
 			}
 			return
 		case <-beat.C:

@@ -1,0 +1,51 @@
+package daemon
+
+import (
+	"runtime"
+	"runtime/debug"
+	figures "runtime/metrics"
+)
+
+// memory gives back to the system what a busy time has left over. The
+// runtime keeps as much as the next peak of the heap may want, and looks for
+// garbage only when something is allocated: after ten thousand connections
+// an idle server would stay as large as they made it.
+type memory struct {
+	allocated uint64 // at the last look
+	busy      bool   // since memory was given back
+}
+
+const (
+	// calm is how much may be allocated between two looks of a server that
+	// has nothing to do.
+	calm = 4 << 20
+	// worth is how much must be kept unused for a collection to pay.
+	worth = 8 << 20
+)
+
+// look is called every now and then. It gives memory back once after each
+// busy time, when it is over.
+func (m *memory) look() (freed bool) {
+	sample := []figures.Sample{
+		{Name: "/gc/heap/allocs:bytes"},
+		{Name: "/gc/heap/live:bytes"},
+		{Name: "/memory/classes/heap/released:bytes"},
+		{Name: "/memory/classes/total:bytes"},
+	}
+	figures.Read(sample)
+	allocated := sample[0].Value.Uint64()
+	quiet := allocated-m.allocated < calm
+	m.allocated = allocated
+	if !quiet {
+		m.busy = true
+		return false
+	}
+	held := sample[3].Value.Uint64() - sample[2].Value.Uint64()
+	if !m.busy || held < sample[1].Value.Uint64()+worth {
+		return false
+	}
+	m.busy = false
+	runtime.GC() // each collection halves a stack that is too large
+	debug.FreeOSMemory()
+	return true
+}

@@ -1,0 +1,75 @@
+package daemon
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"ftps/pkg/event"
+)
+
+// stuck is a queue whose far end hears nothing until it is let go.
+func stuck() (q *queue, heard *[]event.Event, told *lost, letGo chan struct{}) {
+	letGo, heard, told = make(chan struct{}), new([]event.Event), new(lost)
+	q = newQueue(func(e event.Event, gone lost) {
+		<-letGo
+		*heard = append(*heard, e)
+		told.chatter += gone.chatter
+		told.audit += gone.audit
+	})
+	q.Handle(event.Trouble{}) // which it now holds
+	synctest.Wait()
+	return q, heard, told, letGo
+}
+
+func TestAFloodOfEventsPushesOutNoLogin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, heard, told, letGo := stuck()
+		for range mostChatter {
+			q.Handle(event.Connected{})
+		}
+		if q.missed() != (lost{}) {
+			t.Errorf("lost with a full queue: %+v", q.missed())
+		}
+		q.Handle(event.Connected{})
+		q.Handle(event.CommandRefused{})
+		for _, e := range []event.Event{event.LoggedIn{}, event.LoginFailed{}, event.Banned{}, event.Kicked{}, event.TransferDone{}, event.Changed{}} {
+			q.Handle(e)
+		}
+		close(letGo)
+		q.close()
+		q.Handle(event.LoggedIn{}) // after the end: nothing happens
+		if len(*heard) != 1+mostChatter+6 {
+			t.Errorf("%d events were heard", len(*heard))
+		}
+		if *told != (lost{chatter: 2}) || q.missed() != *told {
+			t.Errorf("told of %+v, counted %+v", *told, q.missed())
+		}
+	})
+}
+
+func TestWhatAnAuditNeedsWaitsForRoomAndNotForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, heard, _, letGo := stuck()
+		for range mostAudit {
+			q.Handle(event.LoggedIn{})
+		}
+		began := time.Now()
+		q.Handle(event.LoggedIn{}) // nobody makes room
+		if time.Since(began) != auditWait || q.missed() != (lost{audit: 1}) {
+			t.Errorf("after %v: %+v", time.Since(began), q.missed())
+		}
+		waited := make(chan struct{})
+		go func() {
+			q.Handle(event.LoggedIn{})
+			close(waited)
+		}()
+		synctest.Wait()
+		close(letGo)
+		<-waited
+		q.close()
+		if len(*heard) != 1+mostAudit+1 || q.missed().audit != 1 {
+			t.Errorf("%d were heard, lost %+v", len(*heard), q.missed())
+		}
+	})
+}
