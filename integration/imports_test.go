@@ -15,7 +15,7 @@ import (
 var rows = [][]string{
 	{"pkg/ftp", "pkg/event", "pkg/vfs", "pkg/fault", "pkg/layer", "pkg/watch"},
 	{"pkg/catalog", "pkg/users", "pkg/pki", "pkg/limit", "pkg/dataport", "pkg/wall",
-		"pkg/xferlog", "pkg/vfs/jail", "pkg/vfs/memfs", "pkg/vfs/s3fs", "pkg/vfs/vfstest"},
+		"pkg/xferlog", "pkg/hook", "pkg/vfs/jail", "pkg/vfs/memfs", "pkg/vfs/s3fs", "pkg/vfs/vfstest"},
 	{"pkg/ftpserver", "pkg/ftpclient"},
 	{"pkg/admin", "pkg/mirror", "pkg/doctor", "pkg/ftptest", "pkg/ftptest/hostile", "pkg/ftptest/terminal"},
 	{"pkg/daemon", "pkg/shell", "pkg/config"},

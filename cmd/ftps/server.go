@@ -86,6 +86,13 @@ func (a *app) serve(ctx context.Context, set *config.Server, d *demo, again func
 	if again != nil {
 		cfg.Settings, cfg.Reread = set.Config, a.reread(set, again)
 	}
+	if set.Webhook != "" {
+		secret, err := a.webhookSecret(set.WebhookSecretFile)
+		if err != nil {
+			return err
+		}
+		cfg.WebhookSecret = secret
+	}
 	d.apply(set, &cfg)
 	if set.Check {
 		return a.check(cfg)
@@ -146,6 +153,19 @@ func (a *app) serve(ctx context.Context, set *config.Server, d *demo, again func
 	ended()
 	a.say("cli.server.stopped")
 	return err
+}
+
+// webhookSecret reads the secret of the webhook, which is no setting: those
+// are shown.
+func (a *app) webhookSecret(file string) ([]byte, error) {
+	if file == "" {
+		return []byte(a.getenv("FTPS_WEBHOOK_SECRET")), nil
+	}
+	secret, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fault.Wrap(err, "hook.secret.file", file, err)
+	}
+	return bytes.TrimRight(secret, "\r\n"), nil
 }
 
 // watchSignals turns signals into the end of the run: the first one lets
@@ -242,6 +262,9 @@ func daemonConfig(set *config.Server, lang catalog.Lang) daemon.Config {
 		LogLevel:    set.LogLevel,
 		AdminSocket: set.AdminSocket,
 		Metrics:     set.Metrics,
+		Webhook:     set.Webhook,
+		Hook:        set.Hook,
+		HookTimeout: set.HookTimeout,
 
 		Wall:    wall.Mode(set.Landlock),
 		Xferlog: set.Xferlog,

@@ -109,6 +109,7 @@ var consoleRows = []Row{
 	{Key: "console.metric.draining", EN: "1 while nobody new is admitted, else 0.", ES: "1 mientras no se admita a nadie más; si no, 0."},
 	{Key: "console.metric.certificate_expires_timestamp_seconds", EN: "When the first certificate to expire does, in Unix time.", ES: "Cuándo vence el primer certificado, en tiempo Unix."},
 	{Key: "console.metric.certificates_expiring", EN: "Certificates in use that end within 14 days, or that were to be renewed by now.", ES: "Certificados en uso que terminan en 14 días, o que ya debían estar renovados."},
+	{Key: "console.metric.hook_events_total", EN: "Events that the webhook and the program were to be told of, by outcome.", ES: "Sucesos de los que avisar al webhook y al programa, por resultado."},
 	{Key: "console.metric.start_timestamp_seconds", EN: "When the server started, in Unix time.", ES: "Cuándo empezó el servidor, en tiempo Unix."},
 	{Key: "console.metric.transfer_seconds", EN: "How long whole transfers took, by direction.", ES: "Duración de las transferencias completas, por sentido."},
 	{Key: "console.metric.build_info", EN: "1, with the version of the program.", ES: "1, con la versión del programa."},

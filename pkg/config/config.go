@@ -68,12 +68,16 @@ type Server struct {
 	BanTime  time.Duration
 	NeverBan []netip.Prefix
 
-	Umask       fs.FileMode
-	NoFsync     bool
-	Lang        string // "en", "es" or ""
-	LogFormat   string // "text", "json" or ""
-	LogLevel    slog.Level
-	Xferlog     string // path, or ""
+	Umask     fs.FileMode
+	NoFsync   bool
+	Lang      string // "en", "es" or ""
+	LogFormat string // "text", "json" or ""
+	LogLevel  slog.Level
+	Xferlog   string // path, or ""
+
+	Webhook, WebhookSecretFile, Hook string
+	HookTimeout                      time.Duration
+
 	Banner      string
 	NoConsole   bool
 	AdminSocket string // path, Auto or None

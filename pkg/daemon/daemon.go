@@ -97,11 +97,16 @@ type Config struct {
 	// server whose settings do not change.
 	Reread func() (cfg Config, fixed []string, err error)
 
-	AdminSocket string         // path, AutoSocket, or "" for none
-	Metrics     string         // address of /metrics and /healthz, or ""
-	Xferlog     string         // path of the transfer log, or ""
-	Level       *slog.LevelVar // of Log, to be changed while running; or nil
-	LogLevel    slog.Level     // what Level is to be
+	AdminSocket   string // path, AutoSocket, or "" for none
+	Metrics       string // address of /metrics and /healthz, or ""
+	Webhook       string // URL, or "" for none
+	WebhookSecret []byte // that signs what is posted there
+	Hook          string // path of a program that is run, or ""
+	HookTimeout   time.Duration
+
+	Xferlog  string         // path of the transfer log, or ""
+	Level    *slog.LevelVar // of Log, to be changed while running; or nil
+	LogLevel slog.Level     // what Level is to be
 
 	Log    *slog.Logger           // nil discards
 	Told   func(event.Event) bool // whether an event may be left out of the log; nil is never
@@ -144,6 +149,7 @@ type Daemon struct {
 	wall      *wall.Wall    // or nil
 	noWall    error         // why there is none
 	xferlog   *xferlog.Log  // or nil
+	hooks     []told
 	log       *slog.Logger
 
 	reloading    sync.Mutex            // held from reading a file until what it says is in force
@@ -217,6 +223,7 @@ func New(cfg Config) (_ *Daemon, err error) {
 			if d.xferlog != nil {
 				d.xferlog.Close()
 			}
+			d.closeHooks()
 		}
 	}()
 	if err := d.openMetrics(); err != nil {
@@ -238,6 +245,9 @@ func New(cfg Config) (_ *Daemon, err error) {
 		if d.xferlog, err = d.openXferlog(); err != nil {
 			return nil, err
 		}
+	}
+	if err := d.openHooks(); err != nil {
+		return nil, err
 	}
 	list, err := loadUsers(cfg.Users)
 	if err != nil {
@@ -313,6 +323,7 @@ func (d *Daemon) Run(ctx context.Context, now <-chan struct{}) error {
 	if d.xferlog != nil {
 		defer d.xferlog.Close()
 	}
+	defer d.closeHooks()
 	defer d.queue.close() // last: it tells what the others do
 	defer all.Wait()
 	defer endCarrying()

@@ -24,6 +24,9 @@ func (d *Daemon) hear(e event.Event, gone lost) {
 	if d.xferlog != nil {
 		d.xferlog.Handle(e)
 	}
+	for _, h := range d.hooks {
+		h.Handle(e)
+	}
 	if !d.cfg.Told(e) {
 		d.record(e)
 	}

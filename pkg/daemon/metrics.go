@@ -19,6 +19,7 @@ import (
 	"ftps/pkg/event"
 	"ftps/pkg/fault"
 	"ftps/pkg/ftpserver"
+	"ftps/pkg/hook"
 	"ftps/pkg/limit"
 )
 
@@ -161,6 +162,20 @@ func (m *metrics) watch(d *Daemon) {
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("GET /healthz", d.health)
 	m.handler = mux
+}
+
+// watchHook adds what became of the events that somebody was to be told of.
+func (m *metrics) watchHook(d *Daemon, h told) {
+	for outcome, read := range map[string]func(hook.Counts) int64{
+		"delivered": func(c hook.Counts) int64 { return c.Delivered },
+		"failed":    func(c hook.Counts) int64 { return c.Failed },
+		"lost":      func(c hook.Counts) int64 { return c.Lost },
+	} {
+		m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "ftps_hook_events_total", Help: d.metricHelp("hook_events_total"),
+			ConstLabels: prometheus.Labels{"hook": h.name, "outcome": outcome},
+		}, func() float64 { return float64(read(h.Counts())) }))
+	}
 }
 
 func truth(b bool) float64 {

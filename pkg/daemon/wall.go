@@ -48,6 +48,14 @@ func (d *Daemon) folders(list *users.List) []wall.Folder {
 	if d.issuer != nil {
 		add("acme", wall.Tree, d.cfg.ACME.Cache)
 	}
+	if d.cfg.Hook != "" {
+		// The program stands behind the wall too: it has what programs need to
+		// run, the homes, and a place for what is of the moment.
+		add("hook", wall.Run, wall.FolderOf(d.cfg.Hook)...)
+		add("hook", wall.Run, "/bin", "/usr", "/lib", "/lib64")
+		add("hook", wall.Read, "/etc")
+		add("hook", wall.Tree, os.TempDir(), "/dev")
+	}
 	if d.calls() {
 		// Where systems keep the authorities that vouch for https.
 		add("authorities", wall.Read, "/etc/ssl", "/etc/pki", "/etc/ca-certificates", "/usr/share/ca-certificates", "/usr/local/share/ca-certificates")
@@ -63,7 +71,7 @@ func (d *Daemon) folders(list *users.List) []wall.Folder {
 }
 
 // calls reports whether the server calls others by https.
-func (d *Daemon) calls() bool { return d.issuer != nil }
+func (d *Daemon) calls() bool { return d.issuer != nil || d.cfg.Webhook != "" }
 
 // below reports whether path, or what it leads to, lies below root.
 func below(root, path string) bool {

@@ -1,0 +1,74 @@
+package daemon
+
+import (
+	"context"
+	"path/filepath"
+	"time"
+
+	"ftps/pkg/event"
+	"ftps/pkg/hook"
+)
+
+// hookGrace bounds how long the end waits for who is told of events.
+const hookGrace = 5 * time.Second
+
+// hooked is somebody who is told of events.
+type hooked interface {
+	event.Sink
+	Close(context.Context)
+	Counts() hook.Counts
+}
+
+// told is one with its name in the log and the metrics.
+type told struct {
+	hooked
+	name string
+}
+
+// openHooks sets going who is to be told of events.
+func (d *Daemon) openHooks() error {
+	if d.cfg.Webhook != "" {
+		w, err := hook.NewWebhook(hook.WebhookOptions{
+			URL: d.cfg.Webhook, Secret: d.cfg.WebhookSecret, Agent: "ftps/" + d.cfg.Version,
+			Failed: func(err error) { d.log.Warn("webhook", "cause", d.cause(err)) },
+		})
+		if err != nil {
+			return err
+		}
+		d.hooks = append(d.hooks, told{w, "webhook"})
+	}
+	if d.cfg.Hook != "" {
+		p, err := hook.NewProgram(hook.ProgramOptions{
+			Path: d.cfg.Hook, Time: d.cfg.HookTimeout, Home: d.homeOfUser,
+			Failed: func(err error) { d.log.Warn("hook", "cause", d.cause(err)) },
+		})
+		if err != nil {
+			return err
+		}
+		d.hooks = append(d.hooks, told{p, "program"})
+	}
+	if d.metrics != nil {
+		for _, h := range d.hooks {
+			d.metrics.watchHook(d, h)
+		}
+	}
+	return nil
+}
+
+// homeOfUser is where an account's files lie.
+func (d *Daemon) homeOfUser(name string) (string, bool) {
+	u, ok := d.backend.verifier.List().Lookup(name)
+	if !ok {
+		return "", false
+	}
+	home, err := filepath.Abs(homeOf(d.cfg.RootDir, u.Home)) // the program runs elsewhere
+	return home, err == nil
+}
+
+func (d *Daemon) closeHooks() {
+	ctx, cancel := context.WithTimeout(context.Background(), hookGrace)
+	defer cancel()
+	for _, h := range d.hooks {
+		h.Close(ctx)
+	}
+}
