@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -101,48 +102,61 @@ func TestHeadAndTailPrintTheEndsOfAFile(t *testing.T) {
 	}
 }
 
-// growing is a Files whose file has content of the test's.
+// growing is a file that grows, and what was printed of it.
 type growing struct {
+	Server
 	Files
-	content *[]byte
+	mu            sync.Mutex
+	text, printed string
 }
 
-func (g growing) Read(_ context.Context, _ string, offset int64, out io.Writer) error {
-	_, err := out.Write((*g.content)[offset:])
+func (g *growing) Stat(context.Context, string) (ftp.Entry, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return ftp.Entry{Name: "log", Type: ftp.File, Size: int64(len(g.text))}, nil
+}
+
+func (g *growing) Read(_ context.Context, _ string, offset int64, out io.Writer) error {
+	g.mu.Lock()
+	text := g.text[offset:]
+	g.mu.Unlock()
+	_, err := io.WriteString(out, text)
 	return err
+}
+
+func (g *growing) Write(b []byte) (int, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.printed += string(b)
+	return len(b), nil
 }
 
 func TestTailFollowsAFileUntilItIsInterrupted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		content := []byte("first\n")
 		st := newStage(t)
-		st.Files = growing{content: &content}
-		has := func(text string) {
-			content = []byte(text)
-			st.server.add("/log", ftp.File, int64(len(text)))
-		}
-		has("first\n")
+		file := &growing{Server: st.Server, text: "first\n"}
+		st.Server, st.Files, st.Out, st.Err = file, file, file, file
 		ctx, cancel := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
 		go func() { ended <- st.Command(ctx, []string{"tail", "-f", "log"}) }()
-		sees := func(want string) {
+		becomes := func(text, want string) {
 			t.Helper()
+			file.mu.Lock()
+			file.text = text
+			file.mu.Unlock()
 			time.Sleep(3 * tailPause)
 			synctest.Wait()
-			if got := st.out.String(); got != want {
-				t.Errorf("got %q, want %q", got, want)
+			file.mu.Lock()
+			defer file.mu.Unlock()
+			if file.printed != want {
+				t.Errorf("got %q, want %q", file.printed, want)
 			}
-			st.out.Reset()
+			file.printed = ""
 		}
-		sees("first\n")
-		has("first\nsecond\n")
-		sees("second\n")
-		sees("")
-		has("new\n")
-		sees("new\n")
-		if !strings.Contains(st.err.String(), "became shorter") {
-			t.Errorf("told %q", &st.err)
-		}
+		becomes("first\n", "first\n")
+		becomes("first\nsecond\n", "second\n")
+		becomes("first\nsecond\n", "")
+		becomes("new\n", "ftps: log became shorter; it is shown from its beginning\nnew\n")
 		cancel()
 		if err := <-ended; ftpclient.Class(err) != ftpclient.Interrupted {
 			t.Errorf("got %v", err)

@@ -130,10 +130,11 @@ func TestNoNameOfAServerBreaksTheLineEditor(t *testing.T) {
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			p := newPerson(t, c.width)
-			st, ended := p.sits()
-			for _, name := range c.names {
-				st.server.tree["/"+name] = ftp.Entry{Name: name, Type: ftp.File, Size: 1}
-			}
+			_, ended := p.sits(func(o *Options) {
+				for _, name := range c.names {
+					o.Server.(*server).tree["/"+name] = ftp.Entry{Name: name, Type: ftp.File, Size: 1}
+				}
+			})
 			p.prompted()
 			p.Types(c.types)
 			p.Sees(c.sees)
