@@ -337,12 +337,17 @@ func TestTheFirstUseIsNotedAndAChangedKeyRefused(t *testing.T) {
 func (v *visit) sits(args ...string) (p *terminal.Person, code chan int) {
 	v.t.Helper()
 	p = terminal.Open(v.t, 80, 24)
+	return p, v.sitsAt(p, args...)
+}
+
+func (v *visit) sitsAt(p *terminal.Person, args ...string) (code chan int) {
+	v.t.Helper()
 	slave := p.Slave
 	a := &app{in: slave, out: slave, err: slave, now: time.Now, self: "ftps", home: os.Getenv("HOME"),
 		getenv: func(name string) string { return v.env[name] }}
 	code = make(chan int, 1)
 	go func() { code <- a.run(append([]string{"client", "127.0.0.1", "-p", v.port}, args...)) }()
-	return p, code
+	return code
 }
 
 func TestTheOriginalsSessionAtATerminal(t *testing.T) {

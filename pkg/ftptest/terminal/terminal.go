@@ -7,6 +7,7 @@ package terminal
 
 import (
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -121,6 +122,7 @@ func (p *Person) Ends(code <-chan int, want int) {
 		if got != want {
 			p.t.Errorf("exit code %d, want %d; seen %q", got, want, p.Transcript())
 		}
+		p.Settle()
 	case <-time.After(Patience):
 		p.t.Fatalf("did not end; seen %q", p.Transcript())
 	}
@@ -145,4 +147,37 @@ func (p *Person) Screen(mask ...string) string {
 		b.WriteString(strings.TrimRight(line.String(), " ") + "\n")
 	}
 	return strings.TrimRight(b.String(), "\n") + "\n"
+}
+
+// settled is a title for the terminal's window, which no screen shows.
+const settled = "\x1b]0;settled\x07"
+
+// Settle waits until all that was written to the terminal has arrived.
+func (p *Person) Settle() {
+	p.t.Helper()
+	if _, err := p.Slave.WriteString(settled); err != nil {
+		p.t.Fatal(err)
+	}
+	p.Sees(settled)
+}
+
+// Golden holds got against a file, or with update writes it there.
+func Golden(t testing.TB, path, got string, update bool) {
+	t.Helper()
+	if update {
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("the screen is not that of %s (-update rewrites it):\n%s\nwant\n%s", path, got, want)
+	}
 }
