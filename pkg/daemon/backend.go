@@ -5,8 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -31,6 +35,8 @@ type backend struct {
 	mu     sync.Mutex
 	open   map[*login]struct{}
 	shared map[string]*shared // by account
+	real   map[string]string  // homes of the list under their real names, as far as they were asked for
+	usages map[string]*usage  // by folder; those that an account with a quota has for its home
 }
 
 // login is an account that is open in a session.
@@ -44,8 +50,21 @@ type login struct {
 // the files counts in the quota in the end.
 type shared struct {
 	quota    *vfs.Quota // nil is none
+	counts   []counted  // what it counts in, the outermost folder first
 	up, down *limit.Rate
 	uses     int
+}
+
+// usage is what a folder holds, for as long as somebody counts in it.
+type usage struct {
+	of   *vfs.Usage
+	uses int
+}
+
+// counted is a folder and its usage.
+type counted struct {
+	folder string
+	of     *vfs.Usage
 }
 
 func newBackend(cfg Config, list *users.List) (*backend, error) {
@@ -67,6 +86,8 @@ func newBackend(cfg Config, list *users.List) (*backend, error) {
 		sessions: limit.NewConnections(0, 0),
 		open:     make(map[*login]struct{}),
 		shared:   make(map[string]*shared),
+		real:     make(map[string]string),
+		usages:   make(map[string]*usage),
 	}
 	b.live.Store(&cfg)
 	return b, nil
@@ -113,7 +134,7 @@ func (b *backend) admit(ctx context.Context, a ftpserver.Attempt, user *users.Us
 		return nil, fmt.Errorf("%w: %w", ftpserver.ErrSessions, err)
 	}
 	common := b.borrow(user)
-	tree, err := b.openTree(ctx, user, common.quota)
+	tree, err := b.openTree(ctx, user, common)
 	if err != nil {
 		b.giveBack(user.Name)
 		release()
@@ -148,7 +169,7 @@ func (b *backend) reuse(u *users.User) dataport.Reuse {
 }
 
 // openTree opens the account's home, with its quota round it.
-func (b *backend) openTree(ctx context.Context, u *users.User, quota *vfs.Quota) (vfs.FS, error) {
+func (b *backend) openTree(ctx context.Context, u *users.User, common *shared) (vfs.FS, error) {
 	if err := makeHome(b.cfg.RootDir, u.Home); err != nil {
 		return nil, err
 	}
@@ -159,12 +180,80 @@ func (b *backend) openTree(ctx context.Context, u *users.User, quota *vfs.Quota)
 	if err != nil {
 		return nil, err
 	}
-	tree, err := vfs.Limit(ctx, home, quota)
+	tree, err := b.meter(ctx, home, common)
 	if err != nil {
 		home.Close()
 		return nil, err
 	}
 	return tree, nil
+}
+
+// meter counts what is there, in every folder that the account's changes
+// count in, before the first of them.
+func (b *backend) meter(ctx context.Context, home vfs.FS, common *shared) (vfs.FS, error) {
+	for _, c := range common.counts[:max(0, len(common.counts)-1)] {
+		above, err := jail.Open(c.folder, jail.Options{})
+		if err != nil {
+			return nil, err
+		}
+		err = c.of.Count(ctx, above)
+		above.Close()
+		if err != nil {
+			return nil, err
+		}
+	}
+	return vfs.Limit(ctx, home, common.quota)
+}
+
+// folderOf is an account's home under its real name: one folder may have
+// several. The caller holds the lock.
+func (b *backend) folderOf(home string) string {
+	if real, known := b.real[home]; known {
+		return real
+	}
+	dir := homeOf(b.cfg.RootDir, home)
+	if abs, err := filepath.Abs(dir); err == nil {
+		dir = abs
+	}
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		b.real[home] = real
+		return real
+	}
+	return filepath.Clean(dir)
+}
+
+// count finds the folders that the changes of an account count in: the home
+// itself, and every folder above it that is the home of an account with a
+// quota. The caller holds the lock.
+func (b *backend) count(u *users.User) (counts []counted) {
+	home := b.folderOf(u.Home)
+	bounded := u.Quota > 0
+	above := make(map[string]bool)
+	for other := range b.verifier.List().All {
+		if other.Quota <= 0 {
+			continue
+		}
+		folder := b.folderOf(other.Home)
+		switch {
+		case folder == home:
+			bounded = true
+		case folder == "/" || strings.HasPrefix(home, folder+"/"):
+			above[folder] = true
+		}
+	}
+	if !bounded && len(above) == 0 {
+		return nil
+	}
+	// Of folders that lie in each other the shorter name is the outer one.
+	folders := slices.SortedFunc(maps.Keys(above), func(a, b string) int { return cmp.Compare(len(a), len(b)) })
+	for _, folder := range append(folders, home) {
+		if b.usages[folder] == nil {
+			b.usages[folder] = &usage{of: vfs.NewUsage()}
+		}
+		b.usages[folder].uses++
+		counts = append(counts, counted{folder, b.usages[folder].of})
+	}
+	return counts
 }
 
 // borrow returns what the account's sessions share; giveBack ends its use.
@@ -176,8 +265,15 @@ func (b *backend) borrow(u *users.User) *shared {
 		s = &shared{up: limit.NewRate(u.RateUp), down: limit.NewRate(u.RateDown)}
 		b.shared[u.Name] = s
 	}
-	if u.Quota > 0 && s.quota == nil {
-		s.quota = vfs.NewQuota(u.Quota)
+	if s.quota == nil {
+		s.counts = b.count(u)
+		if n := len(s.counts); n > 0 {
+			var above []*vfs.Usage
+			for _, c := range s.counts[:n-1] {
+				above = append(above, c.of)
+			}
+			s.quota = vfs.NewSharedQuota(cmp.Or(u.Quota, math.MaxInt64), s.counts[n-1].of, above...)
+		}
 	}
 	s.uses++
 	return s
@@ -190,6 +286,13 @@ func (b *backend) giveBack(name string) {
 		s.uses--
 	} else {
 		delete(b.shared, name)
+		for _, c := range s.counts {
+			if u := b.usages[c.folder]; u.uses > 1 {
+				u.uses--
+			} else {
+				delete(b.usages, c.folder)
+			}
+		}
 	}
 }
 
@@ -228,6 +331,7 @@ func (b *backend) exchange(list *users.List) (stale map[string]bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.verifier.Set(list)
+	clear(b.real)
 	for name, s := range b.shared {
 		if now, ok := list.Lookup(name); ok {
 			s.up.Set(now.RateUp)
