@@ -213,6 +213,12 @@ func startServer(t testing.TB, accounts []string, args ...string) *server {
 // serveIn serves in a folder that is ready.
 func serveIn(t testing.TB, dir string, args ...string) *server {
 	t.Helper()
+	return serveBinary(t, ftps, dir, args...)
+}
+
+// serveBinary serves with another binary than the tests'.
+func serveBinary(t testing.TB, binary, dir string, args ...string) *server {
+	t.Helper()
 	port := fmt.Sprint(freePorts(t, 1)[0])
 	first := freeRange(t, 4)
 	s := &server{dir: dir, port: port, out: newTranscript(), done: make(chan error, 1)}
@@ -221,7 +227,7 @@ func serveIn(t testing.TB, dir string, args ...string) *server {
 	if os.Getuid() != 0 {
 		args = slices.DeleteFunc(args, func(a string) bool { return a == "--run-as" || a == "root" })
 	}
-	s.cmd = exec.Command(ftps, args...)
+	s.cmd = exec.Command(binary, args...)
 	s.cmd.Dir, s.cmd.Env, s.cmd.Stdout, s.cmd.Stderr = dir, cleanEnv(dir), s.out, s.out
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)

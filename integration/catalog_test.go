@@ -217,7 +217,7 @@ type used struct {
 	asked    map[string]string // literals that are the key of a call, and where
 }
 
-var keyLike = regexp.MustCompile(`^(reply|vfs|users|pki|data|client|shell|console|config|cli|system|wall|hook|doctor)\.[a-zA-Z0-9_.!-]*$`)
+var keyLike = regexp.MustCompile(`^(reply|vfs|users|pki|data|client|shell|console|config|cli|system|wall|hook|service|doctor)\.[a-zA-Z0-9_.!-]*$`)
 
 // askers are the functions whose first text is a key.
 var askers = regexp.MustCompile(`(^|\.)(text|say|Text|New|Wrap|refuse|refuseFor|Code|Lookup)$`)

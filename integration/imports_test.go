@@ -13,7 +13,7 @@ import (
 // rows is who may import whom: a package imports packages of lower rows, and
 // none of its own row or above.
 var rows = [][]string{
-	{"pkg/ftp", "pkg/event", "pkg/vfs", "pkg/fault", "pkg/layer", "pkg/watch"},
+	{"pkg/ftp", "pkg/event", "pkg/vfs", "pkg/fault", "pkg/layer", "pkg/watch", "pkg/handover"},
 	{"pkg/catalog", "pkg/users", "pkg/pki", "pkg/limit", "pkg/dataport", "pkg/wall",
 		"pkg/xferlog", "pkg/hook", "pkg/vfs/jail", "pkg/vfs/memfs", "pkg/vfs/s3fs", "pkg/vfs/vfstest"},
 	{"pkg/ftpserver", "pkg/ftpclient"},
@@ -41,6 +41,7 @@ var keepers = map[string][]string{
 	"github.com/fsnotify/fsnotify":   {"pkg/watch"},
 	"github.com/pires/go-proxyproto": {"pkg/daemon"},
 	"github.com/prometheus":          {"pkg/daemon"},
+	"github.com/coreos/go-systemd":   {"pkg/daemon"},
 	"github.com/creack/pty":          {"pkg/ftptest/terminal"},
 	"github.com/hinshun/vt10x":       {"pkg/ftptest/terminal"},
 	"testing":                        {"pkg/ftptest", "pkg/ftptest/hostile", "pkg/ftptest/terminal", "pkg/vfs/vfstest"},

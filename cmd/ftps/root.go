@@ -16,6 +16,7 @@ import (
 
 	"ftps/pkg/catalog"
 	"ftps/pkg/fault"
+	"ftps/pkg/handover"
 )
 
 // app is what the program finds around it when it starts. Every subcommand
@@ -28,17 +29,20 @@ type app struct {
 	getenv   func(string) string
 	home     string // the user's home folder, "" where there is none
 	now      func() time.Time
-	self     string // how the program was called, to be pasted into a shell
+	self     string         // how the program was called, to be pasted into a shell
+	program  string         // path that it was started from, "" where nobody knows
+	elder    *handover.Link // to the server whose successor this is, or nil
 }
 
 func newApp() *app {
 	home, _ := os.UserHomeDir()
 	return &app{
 		in: os.Stdin, out: os.Stdout, err: os.Stderr,
-		getenv: os.Getenv,
-		home:   home,
-		now:    time.Now,
-		self:   self(),
+		getenv:  os.Getenv,
+		home:    home,
+		now:     time.Now,
+		self:    self(),
+		program: program(),
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -29,6 +30,7 @@ import (
 	"ftps/pkg/dataport"
 	"ftps/pkg/event"
 	"ftps/pkg/fault"
+	"ftps/pkg/handover"
 	"ftps/pkg/pki"
 	"ftps/pkg/wall"
 )
@@ -37,7 +39,15 @@ func newServerCommand(a *app) *cobra.Command {
 	cmd := a.command("server", "server")
 	cmd.Args = a.takes(0, 0)
 	config.AddFlags(cmd.Flags(), a.text)
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+	cmd.RunE = func(cmd *cobra.Command, _ []string) (err error) {
+		if a.elder, err = handover.Inherited(); err != nil {
+			return err
+		}
+		defer func() {
+			if err != nil && a.elder != nil { // one that is waiting for us has to know
+				daemon.Fail(a.elder, catalog.Explain(a.lang, err))
+			}
+		}()
 		set, err := config.Load(cmd.Flags(), a.configFolders())
 		if err != nil {
 			return usage(err)
@@ -105,11 +115,16 @@ func (a *app) serve(ctx context.Context, set *config.Server, d *demo, again func
 		}
 	}
 
+	if !console && !d.on {
+		cfg.Program, cfg.Args = a.program, os.Args[1:]
+	}
+	cfg.Elder = a.elder
+
 	// Before anything is bound or made: a signal must not skip what ends it.
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Notify(signals, append(upgradeSignals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)...)
 	defer signal.Stop(signals)
 
 	server, err := daemon.New(cfg)
@@ -171,6 +186,7 @@ func (a *app) webhookSecret(file string) ([]byte, error) {
 // watchSignals turns signals into the end of the run: the first one lets
 // transfers finish, a second one does not. SIGHUP reads settings, accounts
 // and certificates again where that is what it means: without a terminal.
+// SIGUSR2 is an upgrade.
 func watchSignals(signals <-chan os.Signal, over <-chan struct{}, server *daemon.Daemon, stop func(), now chan<- struct{}, reload bool) {
 	stopping := false
 	for {
@@ -179,6 +195,8 @@ func watchSignals(signals <-chan os.Signal, over <-chan struct{}, server *daemon
 			return
 		case s := <-signals:
 			switch {
+			case slices.Contains(upgradeSignals, s):
+				go server.Upgrade() // the log says how it went
 			case s == syscall.SIGHUP && reload:
 				_, _ = server.Reload() // the log says how it went
 			case stopping:
@@ -248,6 +266,7 @@ func daemonConfig(set *config.Server, lang catalog.Lang) daemon.Config {
 		IdleTimeout:      set.IdleTimeout,
 		StallTimeout:     set.StallTimeout,
 		DataTimeout:      set.DataTimeout,
+		DrainTimeout:     set.DrainTimeout,
 		SessionTimeout:   set.SessionTimeout,
 		MinRate:          set.MinRate,
 

@@ -18,9 +18,16 @@ func newVersionCommand(a *app) *cobra.Command {
 	return cmd
 }
 
+// release is the number of a release, which its build sets with
+// -ldflags "-X main.release=1.2.3".
+var release string
+
 // version is what the build says of itself: a release's number, or the
 // commit it was built from.
 func version() string {
+	if release != "" {
+		return release
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "devel"

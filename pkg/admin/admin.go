@@ -45,6 +45,11 @@ type Server interface {
 	Level() slog.Level
 	SetLevel(slog.Level)
 
+	// Upgrade starts the program anew, which takes this server's place once it
+	// is ready; running sessions finish here. An error says why this one goes
+	// on alone.
+	Upgrade() (version string, pid int, err error)
+
 	// Drain refuses new connections and stops once the last session ended.
 	Drain()
 	// Stop tells every session 421 and ends the run.
@@ -77,6 +82,7 @@ type User struct {
 
 // Stats are the server's counters since its start.
 type Stats struct {
+	Version      string
 	Since        time.Time
 	Sessions     int
 	Connections  int64
@@ -91,6 +97,7 @@ type Stats struct {
 	UsersFault   error // why the accounts in use are not those of the file, or nil
 	CertExpires  time.Time
 	Draining     bool
+	Elder        bool  // an older server still has sessions
 	Wall         int   // the version of Landlock behind which the process is, 0 for none
 	NoWall       error // why there is none, or nil
 }

@@ -88,7 +88,8 @@ func (f *fake) Bans() (all []Ban) {
 	}
 	return all
 }
-func (f *fake) Drain() { f.drained++ }
+func (f *fake) Upgrade() (string, int, error) { return "2.0", 42, nil }
+func (f *fake) Drain()                        { f.drained++ }
 
 func (f *fake) Stop() {
 	f.mu.Lock()

@@ -43,6 +43,7 @@ func Commands() []Command {
 		{Names: []string{"users", "usuarios"}, Help: "console.help.users", JSON: true, Run: users},
 		{Names: []string{"stats", "cifras"}, Help: "console.help.stats", JSON: true, Run: stats},
 		{Names: []string{"reload", "recargar"}, Help: "console.help.reload", Run: reload},
+		{Names: []string{"upgrade", "actualizar"}, Help: "console.help.upgrade", Run: upgrade},
 		{Names: []string{"drain", "vaciar"}, Help: "console.help.drain", Run: drain},
 		{Names: []string{"log-level", "nivel"}, Args: "console.args.level", Help: "console.help.level", Max: 1, Run: level},
 		{Names: []string{"help", "ayuda", "?"}, Help: "console.help.help", Run: help},
@@ -163,11 +164,13 @@ func stats(e *Env, _ []string) error {
 			"uploads": s.Uploads, "downloads": s.Downloads, "failed": s.Failed,
 			"bytes_in": s.BytesIn, "bytes_out": s.BytesOut,
 			"users": s.Users, "users_fault": fault, "certificate_expires": s.CertExpires,
+			"version": s.Version, "upgraded_from_serves": s.Elder,
 			"draining": s.Draining, "bans": len(e.Server.Bans()),
 			"landlock": s.Wall,
 		})
 		return nil
 	}
+	e.say("console.stats.version", s.Version)
 	e.say("console.stats",
 		since(time.Since(s.Since)), s.Sessions, s.Connections, s.Logins, s.LoginsFailed,
 		s.Uploads, size(s.BytesIn), s.Downloads, size(s.BytesOut), s.Failed,
@@ -180,6 +183,9 @@ func stats(e *Env, _ []string) error {
 	}
 	if s.UsersFault != nil {
 		e.say("console.stats.users", catalog.Explain(e.Lang, s.UsersFault))
+	}
+	if s.Elder {
+		e.say("console.stats.elder")
 	}
 	if s.Draining {
 		e.say("console.drain.on")
@@ -208,6 +214,15 @@ func level(e *Env, args []string) error {
 		e.Server.SetLevel(l)
 	}
 	e.say("console.level.is", strings.ToLower(e.Server.Level().String()))
+	return nil
+}
+
+func upgrade(e *Env, _ []string) error {
+	version, pid, err := e.Server.Upgrade()
+	if err != nil {
+		return err
+	}
+	e.say("console.upgrade.done", version, pid)
 	return nil
 }
 

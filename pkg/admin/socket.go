@@ -83,6 +83,25 @@ func Listen(path string) (*Socket, error) {
 	return &Socket{path: path, l: l, peer: peerUID, conns: make(map[net.Conn]struct{})}, nil
 }
 
+// Inherit serves a socket that is open already: an older server's, or one of
+// the service manager's.
+func Inherit(l net.Listener) (*Socket, error) {
+	unix, ok := l.(*net.UnixListener)
+	if !ok || !knowsPeers {
+		l.Close()
+		return nil, fault.New("console.socket.unsupported")
+	}
+	unix.SetUnlinkOnClose(true)
+	return &Socket{path: unix.Addr().String(), l: unix, peer: peerUID, conns: make(map[net.Conn]struct{})}, nil
+}
+
+// Listener returns the listener, for another process to inherit.
+func (s *Socket) Listener() *net.UnixListener { return s.l }
+
+// Keep leaves the file where it is when the socket is closed: it is another
+// process's from then on.
+func (s *Socket) Keep() { s.l.SetUnlinkOnClose(false) }
+
 // cause is what lies under net's and os's own words, which repeat the path.
 func cause(err error) error {
 	var number syscall.Errno

@@ -78,7 +78,7 @@ type Row struct {
 // tables are the rows by room; one file each.
 var tables = [][]Row{
 	replyRows, vfsRows, usersRows, pkiRows, dataRows,
-	clientRows, shellRows, consoleRows, configRows, cliRows, systemRows, hookRows, wallRows, doctorRows,
+	clientRows, shellRows, consoleRows, configRows, cliRows, systemRows, serviceRows, hookRows, wallRows, doctorRows,
 }
 
 var byKey = index()

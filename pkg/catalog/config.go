@@ -65,6 +65,8 @@ var configRows = []Row{
 		ES: "`tiempo` sin comandos ni transferencias"},
 	{Key: "config.help.data_timeout", EN: "`time` for a data connection to come",
 		ES: "`tiempo` para que llegue una conexión de datos"},
+	{Key: "config.help.drain_timeout", EN: "`time` that the sessions of a server may take to end after an upgrade",
+		ES: "`tiempo` que pueden tardar en terminar las sesiones de un servidor tras una actualización"},
 	{Key: "config.help.stall_timeout", EN: "`time` without a byte on a data connection",
 		ES: "`tiempo` sin un byte en una conexión de datos"},
 	{Key: "config.help.lang", EN: "`language` of replies, console and messages: en or es (default: from the locale)",

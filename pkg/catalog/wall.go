@@ -10,6 +10,7 @@ var wallRows = []Row{
 		ES: "este núcleo no tiene un Landlock que baste (versión %d, se necesita: %d o posterior)\nLinux 6.2 lo tiene, si está compilado y en la lista de sus módulos de seguridad"},
 	{Key: "wall.failed", EN: "Landlock was refused: %v", ES: "Landlock fue rechazado: %v"},
 	{Key: "wall.privileges", EN: "cannot give up new privileges: %v", ES: "no se puede renunciar a nuevos privilegios: %v"},
+	{Key: "wall.inherited", EN: "%s lies outside of the folders that the server before this one was shut in, and a successor stays there\nend the server and start it again", ES: "%s está fuera de las carpetas en las que se encerró el servidor anterior, y un sucesor permanece en ellas\ntermine el servidor e inícielo de nuevo"},
 	{Key: "wall.outside", EN: "%s lies outside of the folders that the server reaches since its start: this needs a restart",
 		ES: "%s queda fuera de las carpetas que el servidor alcanza desde su inicio: hace falta un reinicio"},
 	{Key: "wall.home", EN: "account %s: %v", ES: "cuenta %s: %v"},

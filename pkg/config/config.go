@@ -59,10 +59,10 @@ type Server struct {
 	RunAs    string
 	Landlock string // "auto", "require" or "off"
 
-	MaxConnections, MaxPerAddress, MaxBeforeLogin                          int
-	HandshakeTimeout, LoginTimeout, IdleTimeout, DataTimeout, StallTimeout time.Duration
-	SessionTimeout                                                         time.Duration // 0 is none
-	MinRate                                                                int64         // bytes a second; 0 is none
+	MaxConnections, MaxPerAddress, MaxBeforeLogin                                        int
+	HandshakeTimeout, LoginTimeout, IdleTimeout, DataTimeout, DrainTimeout, StallTimeout time.Duration
+	SessionTimeout                                                                       time.Duration // 0 is none
+	MinRate                                                                              int64         // bytes a second; 0 is none
 
 	BanScore int // 0 is never
 	BanTime  time.Duration

@@ -131,6 +131,9 @@ func Settings() []Setting {
 		{Name: "session-timeout", Default: "off", Live: true, Group: limits, Help: "config.help.session_timeout",
 			parse: orOff(duration(func(s *Server) *time.Duration { return &s.SessionTimeout }), func(s *Server) { s.SessionTimeout = 0 })},
 
+		{Name: "drain-timeout", Default: "1h", Group: limits, Help: "config.help.drain_timeout",
+			parse: duration(func(s *Server) *time.Duration { return &s.DrainTimeout })},
+
 		{Name: "lang", Live: true, Group: speech, Help: "config.help.lang",
 			parse: parseLang},
 		{Name: "banner", Live: true, Group: speech, Help: "config.help.banner",

@@ -28,11 +28,15 @@ func (d *Daemon) openIssuer(who *identity) (err error) {
 
 // bindChallenges opens the ports where the authority's challenges are
 // answered.
-func bindChallenges(cfg *Config) (open []net.Listener, err error) {
+func (ls *listeners) bindChallenges(cfg *Config) (open []net.Listener, err error) {
 	if len(cfg.ACME.Domains) == 0 {
 		return nil, nil
 	}
 	for _, address := range cfg.ACMEListen {
+		if l := ls.open.take(forACME, address); l != nil {
+			open = append(open, l)
+			continue
+		}
 		l, err := net.Listen("tcp", address)
 		if err != nil {
 			for _, l := range open {
@@ -40,6 +44,7 @@ func bindChallenges(cfg *Config) (open []net.Listener, err error) {
 			}
 			return nil, fault.Wrap(err, "cli.server.acme.failed", address, err)
 		}
+		ls.open.note(forACME, address, l)
 		open = append(open, l)
 	}
 	return open, nil

@@ -47,6 +47,7 @@ func (d *Daemon) Users() []admin.User {
 func (d *Daemon) Stats() admin.Stats {
 	c := &d.counters
 	s := admin.Stats{
+		Version:      d.cfg.Version,
 		Since:        c.since,
 		Sessions:     len(d.server.Sessions()),
 		Connections:  c.connections.Load(),
@@ -60,6 +61,7 @@ func (d *Daemon) Stats() admin.Stats {
 		Users:        d.Accounts(),
 		CertExpires:  d.keeper.Expires(),
 		Draining:     d.draining.Load(),
+		Elder:        d.elder.Load(),
 		NoWall:       d.noWall,
 	}
 	if d.wall != nil {

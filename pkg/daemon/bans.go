@@ -148,3 +148,20 @@ func (b *bans) forget() {
 }
 
 func over(end time.Time) bool { return !end.IsZero() && time.Now().After(end) }
+
+// give returns the bans for a successor, and take puts one in force there.
+func (b *bans) give() (all []banBody) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.forget()
+	for addr, one := range b.of {
+		all = append(all, banBody{addr, one.until, one.automatic})
+	}
+	return all
+}
+
+func (b *bans) take(one banBody) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.put(limit.Network(one.Addr), ban{until: one.Until, automatic: one.Automatic})
+}

@@ -37,7 +37,7 @@ func Check(cfg Config) []error {
 		_, err := pki.LoadPool(cfg.ACME.CA)
 		note(err)
 	}
-	if ls, err := listen(&cfg); err != nil {
+	if ls, err := listen(&cfg, &sockets{}, nil); err != nil {
 		note(err)
 	} else {
 		ls.close()

@@ -13,17 +13,21 @@ import (
 	"crypto/x509"
 	"io/fs"
 	"log/slog"
+	"net"
 	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	manager "github.com/coreos/go-systemd/v22/daemon"
+
 	"ftps/pkg/admin"
 	"ftps/pkg/catalog"
 	"ftps/pkg/dataport"
 	"ftps/pkg/event"
 	"ftps/pkg/ftpserver"
+	"ftps/pkg/handover"
 	"ftps/pkg/limit"
 	"ftps/pkg/pki"
 	"ftps/pkg/wall"
@@ -108,6 +112,14 @@ type Config struct {
 	Level    *slog.LevelVar // of Log, to be changed while running; or nil
 	LogLevel slog.Level     // what Level is to be
 
+	// Program and Args start a successor; without Program there can be none.
+	// Elder is the link to the server whose successor this is, or nil.
+	Program      string
+	Args         []string
+	Elder        *handover.Link
+	UpgradeLimit time.Duration // for a successor to be ready; 30 s
+	DrainTimeout time.Duration // for the sessions of an old server; 1 h
+
 	Log    *slog.Logger           // nil discards
 	Told   func(event.Event) bool // whether an event may be left out of the log; nil is never
 	Events event.Sink             // hears every event, in order, on one goroutine; or nil
@@ -152,6 +164,16 @@ type Daemon struct {
 	hooks     []told
 	log       *slog.Logger
 
+	sockets   *sockets
+	ring      *keyring
+	pulse     *pulse // or nil
+	born      *birth // or nil
+	elder     atomic.Bool
+	left      atomic.Bool // a successor is there
+	upgrading sync.Mutex
+	handing   chan handing
+	over      chan struct{} // closed when the run ends
+
 	reloading    sync.Mutex            // held from reading a file until what it says is in force
 	settingsRead watch.Stamp           // what that file looked like when New was given what it says
 	fileRead     func()                // tests alone: called while a list is read and not in force yet
@@ -167,6 +189,8 @@ type Daemon struct {
 // drops privileges. After an error nothing stays open.
 func New(cfg Config) (_ *Daemon, err error) {
 	cfg.Grace = cmp.Or(cfg.Grace, 10*time.Second)
+	cfg.UpgradeLimit = cmp.Or(cfg.UpgradeLimit, upgradeLimit)
+	cfg.DrainTimeout = cmp.Or(cfg.DrainTimeout, time.Hour)
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -176,6 +200,7 @@ func New(cfg Config) (_ *Daemon, err error) {
 	d := &Daemon{
 		cfg: cfg, log: cfg.Log,
 		drain: make(chan struct{}), stop: make(chan struct{}),
+		handing: make(chan handing), over: make(chan struct{}), pulse: newPulse(),
 		conns: limit.NewConnections(cmp.Or(cfg.MaxConnections, maxConnections), cmp.Or(cfg.MaxPerAddress, maxPerAddress)),
 	}
 	if cfg.Settings != "" {
@@ -192,9 +217,14 @@ func New(cfg Config) (_ *Daemon, err error) {
 	if err := holds(); err != nil {
 		return nil, err
 	}
-	identity, err := findIdentity(cfg.RunAs, cfg.AllowRoot)
-	if err != nil {
+	if err := d.findSockets(); err != nil {
 		return nil, err
+	}
+	var identity *identity
+	if d.born == nil { // else it is who the old server has become
+		if identity, err = findIdentity(cfg.RunAs, cfg.AllowRoot); err != nil {
+			return nil, err
+		}
 	}
 	// Keys may be root's alone: they are read before privileges are dropped.
 	if err := d.openIssuer(identity); err != nil {
@@ -208,7 +238,12 @@ func New(cfg Config) (_ *Daemon, err error) {
 			return nil, err
 		}
 	}
-	if d.listeners, err = listen(&cfg); err != nil {
+	defer func() {
+		if err != nil {
+			d.sockets.close()
+		}
+	}()
+	if d.listeners, err = listen(&cfg, d.sockets, d.pulse); err != nil {
 		return nil, err
 	}
 	defer func() {
@@ -240,6 +275,11 @@ func New(cfg Config) (_ *Daemon, err error) {
 	if err := d.openSocket(folder); err != nil {
 		return nil, err
 	}
+	if d.sockets.activated {
+		if err := d.sockets.unused(); err != nil {
+			return nil, err
+		}
+	}
 	// From here on everything is done as it will be done while serving.
 	if cfg.Xferlog != "" {
 		if d.xferlog, err = d.openXferlog(); err != nil {
@@ -265,7 +305,14 @@ func New(cfg Config) (_ *Daemon, err error) {
 		sink = append(sink, d.metrics)
 	}
 	sink = append(sink, &scorer{d, d.scores, sink})
-	d.ports = dataport.New(dataport.Config{Listeners: d.listeners.data, TLS: d.tlsConfig(), Sink: sink, Connect: cfg.DataTimeout})
+	tickets := d.tlsConfig()
+	if d.born != nil {
+		d.ring = newKeyring(tickets, d.born.keys())
+		d.ring.freeze(true)
+	} else {
+		d.ring = newKeyring(tickets, nil)
+	}
+	d.ports = dataport.New(dataport.Config{Listeners: d.listeners.data, TLS: tickets, Sink: sink, Connect: cfg.DataTimeout})
 	d.server = ftpserver.New(ftpserver.Config{
 		Backend:  d.backend,
 		Ports:    d.ports,
@@ -288,6 +335,9 @@ func New(cfg Config) (_ *Daemon, err error) {
 		SessionTimeout:   cfg.SessionTimeout,
 		MinRate:          cfg.MinRate,
 	})
+	if d.born != nil {
+		d.takeOver(d.born)
+	}
 	// Last: from here on nothing outside of the table can be opened.
 	if err := d.shut(list); err != nil {
 		return nil, err
@@ -314,12 +364,16 @@ func (d *Daemon) tlsConfig() *tls.Config {
 // and running transfers may finish for the grace period, or until now ends
 // it. Everything is closed when it returns. It is called once.
 func (d *Daemon) Run(ctx context.Context, now <-chan struct{}) error {
+	defer close(d.over)
 	serving, endServing := context.WithCancel(ctx)
 	defer endServing()
 	carrying, endCarrying := context.WithCancel(context.Background())
 	defer endCarrying()
+	// What one server alone may do, as against its successor.
+	leading, endLeading := context.WithCancel(serving)
+	defer endLeading()
 
-	var all sync.WaitGroup
+	var all, front sync.WaitGroup
 	if d.xferlog != nil {
 		defer d.xferlog.Close()
 	}
@@ -327,16 +381,37 @@ func (d *Daemon) Run(ctx context.Context, now <-chan struct{}) error {
 	defer d.queue.close() // last: it tells what the others do
 	defer all.Wait()
 	defer endCarrying()
-	all.Go(func() { d.report("data", d.ports.Serve(carrying)) })
-	all.Go(func() { d.report("control", d.server.Serve(serving, d.listeners.control, false)) })
-	if l := d.listeners.implicit; l != nil {
-		all.Go(func() { d.report("implicit", d.server.Serve(serving, l, true)) })
+	if d.born != nil {
+		if err := d.succeed(ctx); err != nil {
+			d.listeners.close()
+			d.ports.Close()
+			if d.socket != nil {
+				d.socket.Keep() // it is the old server's
+				d.socket.Close()
+			}
+			if d.metrics != nil {
+				d.metrics.l.Close()
+			}
+			return err
+		}
+		all.Go(func() {
+			defer context.AfterFunc(carrying, d.born.link.Shut)()
+			d.heedElder()
+		})
 	}
+	all.Go(func() { d.report("data", d.ports.Serve(carrying)) })
+	front.Go(func() { d.report("control", d.server.Serve(serving, d.listeners.control, false)) })
+	if l := d.listeners.implicit; l != nil {
+		front.Go(func() { d.report("implicit", d.server.Serve(serving, l, true)) })
+	}
+	defer front.Wait()
+	all.Go(func() { d.ring.turn(leading) })
+	all.Go(func() { d.guard(leading) })
 	all.Go(func() { d.keeper.Watch(serving) })
 	if d.issuer != nil {
-		all.Go(func() { d.issuer.Run(serving) })
+		all.Go(func() { d.issuer.Run(leading) })
 		for _, l := range d.listeners.acme {
-			all.Go(func() { d.report("acme", d.issuer.Serve(serving, l)) })
+			all.Go(func() { d.report("acme", d.issuer.Serve(leading, l)) })
 		}
 	}
 	all.Go(func() { _ = watch.File(serving, d.cfg.Users, watch.Stamp{}, d.rereadUsers) })
@@ -347,16 +422,45 @@ func (d *Daemon) Run(ctx context.Context, now <-chan struct{}) error {
 	all.Go(func() { d.housekeeping(serving) })
 	all.Go(func() { d.followPublic(serving) })
 	if d.socket != nil {
-		all.Go(func() { d.socket.Serve(serving, d, d.commanded) })
+		all.Go(func() { d.socket.Serve(leading, d, d.commanded) })
 	}
 	if d.metrics != nil {
-		all.Go(func() { d.report("metrics", d.metrics.serve(carrying)) })
+		scraped, endScraped := context.WithCancel(carrying)
+		defer endScraped()
+		defer context.AfterFunc(leading, func() {
+			if d.left.Load() {
+				endScraped() // the successor is asked from now on
+			}
+		})()
+		all.Go(func() { d.report("metrics", d.metrics.serve(scraped)) })
 	}
+	d.notify(manager.SdNotifyReady)
+	d.notifyStatus()
 
-	d.wait(ctx)
+	span := d.cfg.Grace
+	if next := d.wait(ctx); next != nil {
+		// Nothing that has come is lost: the loops end when what they have
+		// accepted is here.
+		retire(d.listeners.control)
+		if d.listeners.implicit != nil {
+			retire(d.listeners.implicit)
+		}
+		front.Wait()
+		d.handOver(*next)
+		endLeading()
+		alone := make(chan struct{})
+		all.Go(func() {
+			defer context.AfterFunc(carrying, next.link.Shut)()
+			d.heedHeir(next.link)
+			close(alone)
+		})
+		span = d.waitForSessions(ctx, alone)
+	} else {
+		d.notify(manager.SdNotifyStopping)
+	}
 	endServing()
 	d.log.Info("stopping")
-	grace, cancel := context.WithTimeout(context.Background(), d.cfg.Grace)
+	grace, cancel := context.WithTimeout(context.Background(), span)
 	defer cancel()
 	if now != nil {
 		go func() {
@@ -374,13 +478,48 @@ func (d *Daemon) Run(ctx context.Context, now <-chan struct{}) error {
 	return nil
 }
 
-// wait returns when the run is to end.
-func (d *Daemon) wait(ctx context.Context) {
+// retire closes a port without cutting what has come to it.
+func retire(l net.Listener) {
+	if r, ok := l.(interface{ Retire() }); ok {
+		r.Retire()
+		return
+	}
+	l.Close()
+}
+
+// waitForSessions returns when an old server is to end, and how long
+// transfers that are still running may take then.
+func (d *Daemon) waitForSessions(ctx context.Context, alone <-chan struct{}) time.Duration {
+	limit := time.NewTimer(d.cfg.DrainTimeout)
+	defer limit.Stop()
+	began := time.Now()
+	look := time.NewTicker(200 * time.Millisecond)
+	defer look.Stop()
+	for d.conns.Open() > 0 {
+		select {
+		case <-ctx.Done():
+			return d.cfg.Grace
+		case <-d.stop:
+			return d.cfg.Grace
+		case <-limit.C:
+			return d.cfg.Grace
+		case <-alone: // no data connection comes any more
+			return max(d.cfg.DrainTimeout-time.Since(began), d.cfg.Grace)
+		case <-look.C:
+		}
+	}
+	return d.cfg.Grace
+}
+
+// wait returns when the run is to end, or with the successor that is ready.
+func (d *Daemon) wait(ctx context.Context) *handing {
 	select {
 	case <-ctx.Done():
-		return
+		return nil
 	case <-d.stop:
-		return
+		return nil
+	case next := <-d.handing:
+		return &next
 	case <-d.drain:
 	}
 	look := time.NewTicker(200 * time.Millisecond)
@@ -388,12 +527,13 @@ func (d *Daemon) wait(ctx context.Context) {
 	for d.conns.Open() > 0 {
 		select {
 		case <-ctx.Done():
-			return
+			return nil
 		case <-d.stop:
-			return
+			return nil
 		case <-look.C:
 		}
 	}
+	return nil
 }
 
 func (d *Daemon) report(where string, err error) {
@@ -436,6 +576,9 @@ func (d *Daemon) housekeeping(ctx context.Context) {
 			if now.Sub(warned) >= 24*time.Hour {
 				warned = now
 				d.warnExpiring(now)
+			}
+			if !d.left.Load() {
+				d.notifyStatus()
 			}
 		}
 	}

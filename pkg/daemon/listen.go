@@ -17,28 +17,31 @@ type listeners struct {
 	implicit net.Listener // or nil
 	data     []net.Listener
 	acme     []net.Listener
+
+	open  *sockets // all of them bare, and those that were open at the start
+	pulse *pulse   // or nil
 }
 
 // listen binds every port, or none.
-func listen(cfg *Config) (_ *listeners, err error) {
-	ls := &listeners{}
+func listen(cfg *Config, open *sockets, pulse *pulse) (_ *listeners, err error) {
+	ls := &listeners{open: open, pulse: pulse}
 	defer func() {
 		if err != nil {
 			ls.close()
 		}
 	}()
-	if ls.control, err = bind(cfg.Host, cfg.ControlPort, "--control-port", cfg.FreeControl); err != nil {
+	if ls.control, err = ls.bind(forControl, cfg.Host, cfg.ControlPort, "--control-port", cfg.FreeControl); err != nil {
 		return nil, err
 	}
-	if cfg.ImplicitPort != Off {
-		if ls.implicit, err = bind(cfg.Host, cfg.ImplicitPort, "--implicit-port", false); err != nil {
+	if cfg.ImplicitPort != Off || open.has(forImplicit) && open.activated {
+		if ls.implicit, err = ls.bind(forImplicit, cfg.Host, cfg.ImplicitPort, "--implicit-port", false); err != nil {
 			return nil, err
 		}
 	}
-	if ls.data, err = bindData(cfg); err != nil {
+	if ls.data, err = ls.bindData(cfg); err != nil {
 		return nil, err
 	}
-	if ls.acme, err = bindChallenges(cfg); err != nil {
+	if ls.acme, err = ls.bindChallenges(cfg); err != nil {
 		return nil, err
 	}
 	return ls, nil
@@ -66,6 +69,20 @@ func (ls *listeners) close() {
 	}
 }
 
+// bind takes one port that is open already, or opens it, and has it beat.
+func (ls *listeners) bind(purpose, host string, port int, flag string, orOther bool) (net.Listener, error) {
+	asked := net.JoinHostPort(host, strconv.Itoa(port))
+	l := ls.open.take(purpose, asked)
+	if l == nil {
+		var err error
+		if l, err = bind(host, port, flag, orOther); err != nil {
+			return nil, err
+		}
+		ls.open.note(purpose, asked, l)
+	}
+	return ls.pulse.listen(purpose+" "+l.Addr().String(), l), nil
+}
+
 // bind opens one port; flag names the setting that chose it. Without a host
 // the socket is dual stack.
 func bind(host string, port int, flag string, orOther bool) (net.Listener, error) {
@@ -89,10 +106,10 @@ func bind(host string, port int, flag string, orOther bool) (net.Listener, error
 
 // bindData opens the data ports: all of the range, because a port that others
 // hold would break each transfer that is sent to it.
-func bindData(cfg *Config) (open []net.Listener, err error) {
+func (ls *listeners) bindData(cfg *Config) (open []net.Listener, err error) {
 	for first := cfg.FirstData; ; first += cfg.LastData - cfg.FirstData + 1 {
 		last := first + cfg.LastData - cfg.FirstData
-		open, err = bindRange(cfg.Host, first, last)
+		open, err = ls.bindRange(cfg.Host, first, last)
 		// A throwaway server moves on to the next range of the same length.
 		if err == nil || !cfg.FreeData || !errors.Is(err, syscall.EADDRINUSE) || last > 60000 {
 			return open, err
@@ -100,9 +117,9 @@ func bindData(cfg *Config) (open []net.Listener, err error) {
 	}
 }
 
-func bindRange(host string, first, last int) (open []net.Listener, err error) {
+func (ls *listeners) bindRange(host string, first, last int) (open []net.Listener, err error) {
 	for port := first; port <= last; port++ {
-		l, err := bind(host, port, "--data-port", false)
+		l, err := ls.bind(forData, host, port, "--data-port", false)
 		if err != nil {
 			for _, l := range open {
 				l.Close()

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"log/slog"
+	"time"
 
 	"ftps/pkg/catalog"
 	"ftps/pkg/event"
@@ -15,6 +16,10 @@ import (
 
 // hear is the far end of the queue.
 func (d *Daemon) hear(e event.Event, gone lost) {
+	if p, ok := e.(pumped); ok {
+		p.beat.Store(time.Now().UnixNano())
+		return
+	}
 	if gone != (lost{}) {
 		d.log.Warn("events-lost", "number", gone.chatter+gone.audit, "audit", gone.audit)
 	}

@@ -43,9 +43,13 @@ func (d *Daemon) openMetrics() error {
 	if d.cfg.Metrics == "" {
 		return nil
 	}
-	l, err := net.Listen("tcp", d.cfg.Metrics)
-	if err != nil {
-		return fault.Wrap(err, "cli.server.metrics.failed", d.cfg.Metrics, err)
+	l := d.sockets.take(forMetrics, d.cfg.Metrics)
+	if l == nil {
+		var err error
+		if l, err = net.Listen("tcp", d.cfg.Metrics); err != nil {
+			return fault.Wrap(err, "cli.server.metrics.failed", d.cfg.Metrics, err)
+		}
+		d.sockets.note(forMetrics, d.cfg.Metrics, l)
 	}
 	if at := addrPort(l); !at.Addr().IsLoopback() {
 		d.log.Warn("metrics-open", "address", at.String(), "cause", d.text("cli.server.metrics.open", at))

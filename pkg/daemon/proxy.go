@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pires/go-proxyproto"
@@ -42,6 +43,8 @@ type behindProxy struct {
 	trusted []netip.Prefix
 	limit   time.Duration
 	refused func(peer netip.AddrPort, cause error)
+
+	retired atomic.Bool
 
 	start sync.Once
 	over  chan struct{} // closed by Close
@@ -92,10 +95,24 @@ func (b *behindProxy) Close() error {
 	return err
 }
 
+// Retire closes the port, and Accept goes on with what had come to it.
+func (b *behindProxy) Retire() {
+	b.retired.Store(true)
+	b.Listener.Close()
+	go func() {
+		b.live.Wait()
+		b.Close()
+	}()
+	b.start.Do(func() {}) // nobody has begun to accept
+}
+
 func (b *behindProxy) run() {
 	for {
 		conn, err := b.Listener.Accept()
 		if err != nil {
+			if b.retired.Load() {
+				return
+			}
 			// A failure is the caller's to judge, who also rests after it.
 			if !b.hand(nil, err) {
 				return

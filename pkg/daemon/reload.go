@@ -6,6 +6,8 @@ import (
 	"io/fs"
 	"log/slog"
 
+	manager "github.com/coreos/go-systemd/v22/daemon"
+
 	"ftps/pkg/ftpserver"
 	"ftps/pkg/users"
 )
@@ -26,6 +28,10 @@ func (d *Daemon) Reload() (fixed []string, err error) {
 	}()
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
+	if !d.left.Load() {
+		d.notifyReloading()
+		defer d.notify(manager.SdNotifyReady)
+	}
 	next := *d.live.Load()
 	if d.cfg.Reread != nil {
 		if next, fixed, err = d.cfg.Reread(); err != nil {

@@ -36,6 +36,16 @@ func (d *Daemon) socketFolder(who *identity) string {
 // openSocket opens the admin socket. One that was not asked for may fail: a
 // server without it serves.
 func (d *Daemon) openSocket(folder string) (err error) {
+	defer func() {
+		if d.socket != nil {
+			d.sockets.note(forAdmin, d.cfg.AdminSocket, d.socket.Listener())
+		}
+	}()
+	if l := d.sockets.take(forAdmin, d.cfg.AdminSocket); l != nil {
+		d.sockets.taken = d.sockets.taken[:len(d.sockets.taken)-1] // noted above
+		d.socket, err = admin.Inherit(l)
+		return err
+	}
 	switch {
 	case d.cfg.AdminSocket == "":
 		return nil

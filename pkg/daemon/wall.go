@@ -65,7 +65,9 @@ func (d *Daemon) folders(list *users.List) []wall.Folder {
 			add("resolver", wall.Read, wall.FolderOf(file)...)
 		}
 	}
-	add("itself", wall.Read, "/proc/self")
+	if d.born == nil { // else it is another process's that is within reach
+		add("itself", wall.Read, "/proc/self")
+	}
 	table = append(table, wall.Program()...)
 	return append(table, d.cfg.Reach...)
 }
@@ -89,6 +91,11 @@ func below(root, path string) bool {
 // shut builds the wall, and says so.
 func (d *Daemon) shut(list *users.List) error {
 	_ = time.Now().Local().String() // reads the zone's file, which lies outside
+	if d.born != nil && d.born.hello.WallABI > 0 {
+		w, err := wall.Inherited(d.born.hello.WallABI, d.born.hello.Wall, d.folders(list))
+		d.wall = w
+		return err
+	}
 	w, why, err := wall.Shut(d.cfg.Wall, d.folders(list))
 	switch {
 	case err != nil:

@@ -35,6 +35,7 @@ type candidate struct {
 	inside  bool       // counted at its place
 	spoke   bool       // its first byte has come
 	dropped bool       // to be closed
+	kept    bool       // not for the old server
 	noted   bool       // known for what came of it, see stray
 	refused bool       // to be closed once its command is known
 	nominee *Session   // whose ticket it shows; proven when the handshake is over
@@ -127,11 +128,7 @@ func (c *candidate) drop() {
 // transfer's, or closed.
 func (p *Ports) examine(c *candidate) {
 	p.mu.Lock()
-	quiet := patience
-	if slices.ContainsFunc(p.suitors(c), func(pr *Promise) bool { return pr.announced }) {
-		quiet = p.cfg.Handshake
-	}
-	c.deadline(time.Now().Add(quiet))
+	p.await(c)
 	p.mu.Unlock()
 
 	err := c.tc.Handshake()
@@ -144,6 +141,15 @@ func (p *Ports) examine(c *candidate) {
 		return
 	}
 	p.settle(c)
+}
+
+// await gives a connection its time until the first byte.
+func (p *Ports) await(c *candidate) {
+	quiet := patience
+	if slices.ContainsFunc(p.suitors(c), func(pr *Promise) bool { return pr.announced }) {
+		quiet = p.cfg.Handshake
+	}
+	c.deadline(time.Now().Add(quiet))
 }
 
 // died ends a connection whose handshake failed.

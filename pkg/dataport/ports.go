@@ -36,6 +36,7 @@ type Ports struct {
 	queue      []*waiter
 	granting   bool
 	candidates int      // in all places
+	other      shared   // with an old server or a successor
 	postponed  []func() // to run when mu is released
 }
 
@@ -78,6 +79,12 @@ func (p *Ports) Serve(ctx context.Context) error {
 		accepting.Go(func() { p.accept(l, p.numbers[i]) })
 	}
 	accepting.Wait()
+	p.mu.Lock()
+	left := p.left()
+	p.mu.Unlock()
+	if left { // its connections are given to it
+		<-p.stop
+	}
 	p.live.Wait()
 	return nil
 }
@@ -158,7 +165,11 @@ func (p *Ports) admit(raw net.Conn, port int) {
 		p.cfg.Sink.Handle(event.DataRefused{Peer: peer, Cause: cause})
 		return
 	}
-	p.live.Go(func() { p.examine(c) })
+	p.live.Go(func() {
+		if !p.passOn(c) {
+			p.examine(c)
+		}
+	})
 }
 
 // count returns the next number: what has a smaller one is older.

@@ -19,6 +19,8 @@ type Promise struct {
 	number    uint64 // older than every connection with a greater one
 	made      time.Time
 	exclusive bool           // no other promise at this place, whoever's
+	foreign   bool           // the old server's, which has its own of it
+	seq       uint64         // its number in the old server
 	dial      netip.AddrPort // active mode: where to connect to
 
 	known chan struct{} // closed when the command is announced, or never will be
@@ -35,6 +37,7 @@ type Promise struct {
 	refused   error      // a connection was refused, and why
 	died      error      // a connection did not get through its handshake
 	unreached bool       // in active mode, nobody answered
+	told      bool       // the other server knows that it is over
 	came      bool       // its connection has come, whatever became of it
 	why       error      // it is over, and why
 }
@@ -124,6 +127,9 @@ func (pr *Promise) announce(d event.Direction) {
 	pr.direction = d
 	if !pr.announced {
 		pr.announced = true
+		if pr.phase != over && !pr.foreign && pr.seq != 0 {
+			pr.ports.tell(Note{Kind: noteAnnounced, Seq: pr.seq})
+		}
 		close(pr.known)
 	}
 }
@@ -203,10 +209,27 @@ func (p *Ports) end(pr *Promise, why error) {
 // finish takes a promise out of the state.
 func (p *Ports) finish(pr *Promise) {
 	p.leave(pr)
+	p.tellOver(pr)
 	pr.phase = over
 	pr.announce(event.Download) // for those who wait to know
 	if pr.session.promise == pr {
 		pr.session.promise = nil
 	}
 	pr.poke()
+}
+
+// tellOver tells the other server, once, that a promise is over that it knows
+// of.
+func (p *Ports) tellOver(pr *Promise) {
+	if pr.seq == 0 || pr.told {
+		return
+	}
+	pr.told = true
+	switch {
+	case pr.foreign && p.other.toElder != nil:
+		p.other.toElder(Note{Kind: noteEnd, Seq: pr.seq}, nil)
+	case !pr.foreign:
+		p.tell(Note{Kind: noteOver, Seq: pr.seq, Came: pr.came})
+	}
+	delete(p.other.promise, pr.seq)
 }

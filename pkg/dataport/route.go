@@ -222,6 +222,9 @@ func (p *Ports) suitors(c *candidate) []*Promise {
 	}
 	var list []*Promise
 	for _, pr := range sp.waiting {
+		if c.kept && pr.foreign {
+			continue
+		}
 		if pr.number < c.number || p.policy.noAge {
 			list = append(list, pr)
 		}
@@ -360,6 +363,7 @@ func (p *Ports) bind(c *candidate, pr *Promise, how string, conn *Conn) {
 	}
 	p.leave(pr)
 	c.noted, pr.came = true, true
+	p.tellOver(pr)
 	pr.phase, pr.conn, pr.candidate = bound, conn, nil
 	p.exit(c)
 	pr.poke()

@@ -19,6 +19,7 @@ type Session struct {
 
 	// Guarded by ports.mu.
 	info    event.Session
+	foreign bool   // it lives in the other server
 	account string // what the stamp stands for; "" before login and after Forget
 	former  string // the first account it ever stood for
 	reuse   Reuse
@@ -44,6 +45,7 @@ func (p *Ports) Session(info event.Session) *Session {
 	}
 	p.mu.Lock()
 	p.stamps.add(s)
+	p.tellSession(s)
 	p.mu.Unlock()
 	return s
 }
@@ -110,6 +112,7 @@ func (s *Session) LoggedIn(account string, reuse Reuse) error {
 func (s *Session) change() {
 	close(s.changed)
 	s.changed = make(chan struct{})
+	s.ports.tellSession(s)
 }
 
 // Forget ends what LoggedIn began, and the session's promise: REIN, a kick,

@@ -13,7 +13,8 @@ type waiter struct {
 	session   *Session
 	account   string
 	exclusive bool
-	granted   chan *Promise // holds the promise, or is closed when the session ended
+	granted   chan *Promise // holds the promise, or is closed when the session ended; nil is the old server's
+	seq       uint64        // where it is asked of another server: the number of the promise to be
 }
 
 // turn gives the session a promise as soon as there is a place for it.
@@ -32,8 +33,12 @@ func (p *Ports) turn(ctx context.Context, s *Session) (*Promise, error) {
 		exclusive: s.reuse == Prefer && !s.again,
 		granted:   make(chan *Promise, 1),
 	}
-	p.queue = append(p.queue, w)
-	p.grant()
+	if p.left() {
+		p.ask(w)
+	} else {
+		p.queue = append(p.queue, w)
+		p.grant()
+	}
 	p.unlock()
 
 	deadline := time.NewTimer(p.cfg.Turn)
@@ -51,6 +56,7 @@ func (p *Ports) turn(ctx context.Context, s *Session) (*Promise, error) {
 			return pr, nil
 		case <-tick.C:
 			p.mu.Lock()
+			p.tell(Note{Kind: noteLook})
 			p.grant()
 			p.unlock()
 			continue
@@ -59,6 +65,7 @@ func (p *Ports) turn(ctx context.Context, s *Session) (*Promise, error) {
 		}
 		p.mu.Lock()
 		p.queue = slices.DeleteFunc(p.queue, func(q *waiter) bool { return q == w })
+		p.unask(w)
 		p.grant() // who waited behind an exclusive one may go on
 		p.unlock()
 		select {
@@ -88,18 +95,39 @@ func (p *Ports) grant() {
 		s := w.session
 		switch {
 		case s.closed || s.account != w.account || p.closed:
-			close(w.granted)
+			p.deny(w)
 			continue
 		case slices.ContainsFunc(left, func(q *waiter) bool { return q.exclusive && q.session.addr == s.addr }):
 		default:
 			if port, ok := p.choose(w, now); ok {
-				w.granted <- p.promise(w, port, now)
+				p.give(w, port, now)
 				continue
 			}
 		}
 		left = append(left, w)
 	}
 	p.queue = left
+}
+
+// give makes the promise, for whom it is.
+func (p *Ports) give(w *waiter, port int, now time.Time) {
+	if w.granted != nil {
+		w.granted <- p.promise(w, port, now)
+		return
+	}
+	delete(p.other.asked, w.seq)
+	p.foreign(w, port)
+	p.other.toElder(Note{Kind: noteGrant, Seq: w.seq, Port: port}, nil)
+}
+
+// deny ends the wait of one whose session is not what it was.
+func (p *Ports) deny(w *waiter) {
+	if w.granted != nil {
+		close(w.granted)
+		return
+	}
+	delete(p.other.asked, w.seq)
+	p.other.toElder(Note{Kind: noteDeny, Seq: w.seq}, nil)
 }
 
 // choose finds a port in rotation: one without a quarantine if there is, and
@@ -190,6 +218,9 @@ func (p *Ports) promise(w *waiter, port int, now time.Time) *Promise {
 		exclusive: w.exclusive,
 		known:     make(chan struct{}),
 		wake:      make(chan struct{}, 1),
+	}
+	if pr.seq = w.seq; p.left() && pr.seq != 0 {
+		p.other.promise[pr.seq] = pr
 	}
 	sp := p.at(pr.place)
 	sp.waiting = append(sp.waiting, pr)

@@ -283,6 +283,12 @@ func (s *Server) begin(conn net.Conn, implicit bool) {
 	}()
 }
 
+// Number has the sessions that are to come numbered from next on.
+func (s *Server) Number(next int) { s.next.Store(int64(next)) }
+
+// Next returns the number of the next session.
+func (s *Server) Next() int { return int(s.next.Load()) }
+
 // forget takes a session off the list of those who are there.
 func (s *Server) forget(number int) {
 	s.mu.Lock()

@@ -121,6 +121,25 @@ func Shut(mode Mode, folders []Folder) (w *Wall, why, err error) {
 	return w, nil, nil
 }
 
+// Inherited is the wall of the process that started this one, which holds
+// here as well and which nothing can widen. It fails if one of the folders
+// that are needed lies outside.
+func Inherited(abi int, folders, needed []Folder) (*Wall, error) {
+	w := &Wall{ABI: abi}
+	for _, f := range folders {
+		if info, err := os.Stat(f.Path); err == nil && info.IsDir() {
+			w.Folders = append(w.Folders, f)
+			w.inside = append(w.inside, inside{info, f.Access})
+		}
+	}
+	for _, f := range needed {
+		if info, err := os.Stat(f.Path); err == nil && info.IsDir() && !w.Admits(f.Path, f.Access) {
+			return nil, fault.New("wall.inherited", f.Path)
+		}
+	}
+	return w, nil
+}
+
 // Missing returns why there can be no wall where mode requires one.
 func Missing(mode Mode) error {
 	if mode != Require {
