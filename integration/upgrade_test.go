@@ -210,9 +210,9 @@ func (h *halves) download(ctx context.Context, c *ftpclient.Conn, name string) e
 	return nil
 }
 
-// load is many clients that log in, move files both ways and leave, over and
+// throng is many clients that log in, move files both ways and leave, over and
 // over, until it is stopped.
-type load struct {
+type throng struct {
 	stop   chan struct{}
 	live   sync.WaitGroup
 	rounds atomic.Int64
@@ -220,8 +220,8 @@ type load struct {
 	failed []error
 }
 
-func (u *upgradable) load(ctx context.Context, clients int) *load {
-	l := &load{stop: make(chan struct{})}
+func (u *upgradable) load(ctx context.Context, clients int) *throng {
+	l := &throng{stop: make(chan struct{})}
 	for i := range clients {
 		name := []string{"diego", "eva"}[i%2]
 		l.live.Go(func() {
@@ -272,7 +272,7 @@ func (u *upgradable) round(ctx context.Context, name, file string) error {
 }
 
 // more waits until the load has gone on for some rounds.
-func (l *load) more(t *testing.T, rounds int64) {
+func (l *throng) more(t *testing.T, rounds int64) {
 	t.Helper()
 	for want, deadline := l.rounds.Load()+rounds, time.Now().Add(patience); l.rounds.Load() < want; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -287,7 +287,7 @@ func (l *load) more(t *testing.T, rounds int64) {
 	}
 }
 
-func (l *load) end(t *testing.T) {
+func (l *throng) end(t *testing.T) {
 	t.Helper()
 	close(l.stop)
 	l.live.Wait()
