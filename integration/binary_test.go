@@ -26,6 +26,10 @@ const patience = 60 * time.Second
 // ftps is the binary under test, built once.
 var ftps string
 
+// covered is where the binary counts what is run of it, "" for nowhere:
+// scripts/coverage sets it. Behind its wall a server could not write there.
+var covered = os.Getenv("FTPS_COVER")
+
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "ftps-integration-")
 	if err != nil {
@@ -33,7 +37,11 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	ftps = filepath.Join(dir, "ftps")
-	build := exec.Command("go", "build", "-o", ftps, "../cmd/ftps")
+	args := []string{"build", "-o", ftps}
+	if covered != "" {
+		args = append(args, "-cover", "-coverpkg=../pkg/...")
+	}
+	build := exec.Command("go", append(args, "../cmd/ftps")...)
 	build.Stderr = os.Stderr
 	code := 1
 	if err := build.Run(); err != nil {
@@ -192,8 +200,12 @@ func runEnv(t testing.TB, dir, stdin string, env []string, args ...string) (stdo
 func cleanEnv(dir string) []string {
 	home := filepath.Join(dir, ".home")
 	os.MkdirAll(home, 0o700)
-	return []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "LC_ALL=C.UTF-8", "TERM=xterm",
+	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "LC_ALL=C.UTF-8", "TERM=xterm",
 		"GOPATH=" + os.Getenv("GOPATH"), "GOCACHE=" + os.Getenv("GOCACHE")}
+	if covered != "" {
+		env = append(env, "GOCOVERDIR="+covered, "FTPS_LANDLOCK=off")
+	}
+	return env
 }
 
 // startServer adds the accounts (name and password in turn) and serves in a

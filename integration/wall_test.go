@@ -18,6 +18,9 @@ import (
 
 func needsLandlock(t *testing.T) {
 	t.Helper()
+	if covered != "" {
+		t.Skip("behind its wall the server cannot write what of it was run")
+	}
 	if wall.ABI() < 3 {
 		t.Skipf("this kernel's Landlock is version %d", wall.ABI())
 	}

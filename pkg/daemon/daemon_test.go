@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -32,7 +33,7 @@ func TestMain(m *testing.M) {
 	if dir := os.Getenv(shutIn); dir != "" {
 		os.Unsetenv(shutIn)
 		lookAround(dir)
-		return
+		syscall.Exit(0) // os.Exit writes what was covered, and cannot here
 	}
 	goleak.VerifyTestMain(m)
 }

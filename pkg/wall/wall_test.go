@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 
 	"ftps/pkg/wall"
@@ -18,7 +19,10 @@ import (
 
 // A wall cannot be taken down: each test builds it in a process of its own,
 // which is this test binary once more.
-const order = "FTPS_WALL_TEST"
+const (
+	order   = "FTPS_WALL_TEST"
+	nothing = "nothing" // the order of what such a process starts
+)
 
 type orders struct {
 	Mode    wall.Mode
@@ -37,9 +41,14 @@ type report struct {
 }
 
 func TestMain(m *testing.M) {
-	if os.Getenv(order) != "" {
+	// Not os.Exit: where coverage is counted that writes, and cannot here.
+	switch os.Getenv(order) {
+	case "":
+	case nothing:
+		syscall.Exit(0)
+	default:
 		obey()
-		os.Exit(0)
+		syscall.Exit(0)
 	}
 	os.Exit(m.Run())
 }
@@ -49,7 +58,7 @@ func obey() {
 	if err := json.Unmarshal([]byte(os.Getenv(order)), &o); err != nil {
 		panic(err)
 	}
-	os.Unsetenv(order) // what it starts has no orders
+	os.Setenv(order, nothing)
 	r := report{Did: make(map[string]bool)}
 	w, why, err := wall.Shut(o.Mode, o.Folders)
 	r.Stands = w != nil
@@ -203,7 +212,7 @@ func TestEachAccessAllowsWhatItSays(t *testing.T) {
 			}
 			r := behind(t, orders{Mode: wall.Require, Folders: folders,
 				Open: []string{dir + "/f"}, Write: []string{dir + "/new"},
-				Start: [][]string{{tool, "-test.run=^$"}}})
+				Start: [][]string{{tool}}})
 			if r.Did[dir+"/f"] != can.read || r.Did["write "+dir+"/new"] != can.write || r.Did["start "+tool] != can.run {
 				t.Errorf("%+v", r)
 			}
