@@ -410,7 +410,7 @@ func tryNames(t *testing.T, g target) verdict {
 	if len(words) > 1 {
 		how = "other words; " + how
 	}
-	return judge(len(words) > 1 || share > 0.9 || share < 0.1, how)
+	return judge(len(words) > 1 || share > 0.8 || share < 0.2, how)
 }
 
 func tryGuessing(t *testing.T, g target) verdict {
