@@ -16,8 +16,11 @@ import (
 )
 
 func runCd(ctx context.Context, s *Session, args arguments, _ io.Writer) error {
-	defer s.names.clear()
-	return s.Server.Cwd(ctx, args.operands[0])
+	err := s.Server.Cwd(ctx, args.operands[0])
+	if err == nil {
+		s.names.clear()
+	}
+	return err
 }
 
 func runPwd(ctx context.Context, s *Session, _ arguments, out io.Writer) error {

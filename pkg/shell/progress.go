@@ -33,7 +33,7 @@ type watch struct {
 	pace  pace
 	whole int64     // of the items that are done
 	ended int       // how many those are
-	drawn time.Time // when Moved last moved the bar
+	drawn time.Time // when the bar was last drawn
 }
 
 func (s *Session) watch(out io.Writer) *watch {
@@ -68,11 +68,8 @@ func (w *watch) tell(e mirror.Event) {
 			w.told[e.Item.ID] = now
 			w.object(progressObject(e.Item, w.moved[e.Item.ID], w.pace.rate(now)))
 		}
-		// These come by the thousand.
-		if now.Sub(w.drawn) > 50*time.Millisecond {
-			w.drawn, w.name = now, e.Item.Local
-			w.draw()
-		}
+		w.name = e.Item.Local
+		w.draw()
 	case mirror.Restarted:
 		w.moved[e.Item.ID] = 0
 		w.line("shell.transfer.restarted", ftp.Sanitise(e.Item.Local), explainLine(w.session, e.Reason))
@@ -154,7 +151,6 @@ func (w *watch) begin() {
 		// Where the size is unknown it would draw from a goroutine of its own,
 		// also when all is over and the prompt is back.
 		progressbar.OptionSetSpinnerChangeInterval(0),
-		progressbar.OptionThrottle(100*time.Millisecond),
 		progressbar.OptionSetWidth(barWidth(w.width)),
 		progressbar.OptionUseANSICodes(true),
 		progressbar.OptionClearOnFinish(),
@@ -163,11 +159,17 @@ func (w *watch) begin() {
 	w.session.Dialogue.drawing(func() { _ = bar.Clear() })
 }
 
+// drawEvery is how often the bar moves at most.
+const drawEvery = 100 * time.Millisecond
+
 // draw moves the bar to what is there of all files.
 func (w *watch) draw() {
-	if w.bar == nil {
+	// Events come by the thousand. The bar has a throttle too, which lets the
+	// description pass and keeps back the bytes that belong to it.
+	if w.bar == nil || time.Since(w.drawn) < drawEvery {
 		return
 	}
+	w.drawn = time.Now()
 	total := w.whole
 	for _, n := range w.moved {
 		total += n

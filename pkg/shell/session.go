@@ -95,6 +95,7 @@ type Session struct {
 	colourOut bool
 	local     string
 	names     names // for completion
+	tabTime   time.Duration
 	history   *history
 	left      bool // quit was said
 }
@@ -108,7 +109,7 @@ func New(o Options) (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{Options: o, commands: table(), colourOut: o.ColourOut && !o.JSON, local: folder}
+	s := &Session{Options: o, commands: table(), colourOut: o.ColourOut && !o.JSON, local: folder, tabTime: tabTime}
 	s.names.list = s.glance
 	return s, nil
 }
@@ -250,7 +251,7 @@ func (s *Session) Interact(ctx context.Context, t *Terminal, historyPath string)
 	defer signal.Stop(interrupts)
 
 	s.history = openHistory(historyPath)
-	complete := &completer{session: s, above: t.above, width: t.Width, patience: tabTime}
+	complete := &completer{session: s, above: t.above, width: t.Width, patience: s.tabTime}
 	if err := t.start(complete, s.history.lines); err != nil {
 		return s.tell(err)
 	}

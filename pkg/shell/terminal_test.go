@@ -38,7 +38,8 @@ func (p *person) sits(change ...func(*Options)) (st *stage, ended chan error) {
 		o.Out, o.Err = p.Slave, p.Slave
 		o.Dialogue = NewDialogue(p.Slave, false, false)
 	}}, change...)...)
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	st.tabTime = 30 * time.Second // the machine may be slow; a person would press TAB again
+	ctx, cancel := context.WithTimeout(context.Background(), 60*time.Second)
 	p.t.Cleanup(cancel)
 	term := NewTerminal(p.Slave, p.Slave)
 	ended = make(chan error, 1)
@@ -481,4 +482,85 @@ func TestCtrlZStopsTheJobAndItGoesOnWhereItWas(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatalf("bash did not end; seen %q", p.Transcript())
 	}
+}
+
+// What is printed while a line is being typed comes above it, in whole lines,
+// and the line is there again below: TAB's list, and nothing else, is.
+func TestWhatComesWhileALineIsTypedStandsAboveIt(t *testing.T) {
+	p := newPerson(t, 40)
+	_, ended := p.sits(func(o *Options) {
+		for _, name := range []string{"alpha", "alpine"} {
+			o.Server.(*server).add("/"+name, ftp.File, 1)
+		}
+	})
+	p.prompted()
+	p.Types("get al\t")
+	p.Sees("get alp")
+	p.Types("\t")
+	p.Sees("alpha   alpine\r\n")
+	p.Sees("ftp> get alp")
+	p.Settle()
+	if got := p.Screen(); !strings.HasSuffix(got, "alpha   alpine\nftp> get alp\n") {
+		t.Errorf("the screen is\n%s", got)
+	}
+	p.Types("\x03")
+	p.prompted()
+	p.leaves(ended)
+}
+
+// The editor can only be started again when the one before has let go of the
+// keyboard: two readers would share out the keys.
+func TestTheKeyboardIsGivenBackAndTakenAgain(t *testing.T) {
+	p := newPerson(t, 80)
+	term := NewTerminal(p.Slave, p.Slave)
+	for range 3 {
+		if err := term.start(nil, nil); err != nil {
+			t.Fatal(err)
+		}
+		got := make(chan string, 1)
+		go func() {
+			line, err := term.readLine(t.Context(), "again> ")
+			if err != nil {
+				line = err.Error()
+			}
+			got <- line
+		}()
+		p.Sees("again> ")
+		p.Types("every key\r")
+		select {
+		case line := <-got:
+			if line != "every key" {
+				t.Errorf("read %q", line)
+			}
+		case <-time.After(terminal.Patience):
+			t.Fatalf("nothing was read; seen %q", p.Transcript())
+		}
+		if err := term.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A bar would write over the line being typed: at the prompt there is none,
+// also when a transfer has just ended.
+func TestNoBarIsDrawnAtThePrompt(t *testing.T) {
+	p := newPerson(t, 80)
+	_, ended := p.sits(func(o *Options) {
+		o.Progress = p.Slave
+		item := mirror.Item{Remote: "/a", Local: "a", Size: 1 << 20}
+		o.Files.(*mover).play = []mirror.Event{
+			mirror.Planned{Plan: &mirror.Plan{Files: []mirror.Item{item}, Bytes: item.Size}},
+			mirror.Started{Item: item}, mirror.Moved{Item: item, N: 1 << 19},
+			mirror.Done{Item: item, Bytes: 1 << 20, Moved: 1 << 20, Seconds: 1, Verified: mirror.ByHash},
+		}
+	})
+	p.prompted()
+	p.Types("get hello.txt\r")
+	p.Sees("verified by hash\r\n")
+	p.prompted()
+	p.Settle()
+	if got := p.Screen(); strings.Contains(got, "%") || !strings.HasSuffix(got, "verified by hash\nftp>\n") {
+		t.Errorf("the screen is\n%s", got)
+	}
+	p.leaves(ended)
 }
