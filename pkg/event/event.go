@@ -12,7 +12,8 @@ import (
 )
 
 // Sink receives events. Handle is called from many goroutines, often on the
-// path of a reply: it must not block and must not keep the session waiting.
+// path of a reply: it must not block and must not keep the session waiting; only where what an
+// audit needs would be lost may it wait for some seconds.
 type Sink interface {
 	Handle(Event)
 }
