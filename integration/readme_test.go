@@ -31,9 +31,9 @@ type block struct {
 	lines []string
 }
 
-func readmeBlocks(t *testing.T) []block {
+func blocksOf(t *testing.T, page string) []block {
 	t.Helper()
-	f, err := os.Open(readme)
+	f, err := os.Open(page)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,10 +116,14 @@ func matches(got, want []string, port string) bool {
 	return regexp.MustCompile(likeness(want[0], port)).MatchString(got[0]) && matches(got[1:], want[1:], port)
 }
 
-// runTranscripts types the README's transcripts, in their order, in one
-// folder, and holds what comes against what stands there. Blocks with a word
-// of kinds behind "console" are typed too.
-func runTranscripts(t *testing.T, kinds ...string) {
+// runTranscripts types the README's transcripts; see runPage.
+func runTranscripts(t *testing.T, kinds ...string) { runPage(t, readme, 8, kinds...) }
+
+// runPage types a page's transcripts, at least so many commands, in their
+// order, in one folder, and holds what comes against what stands there. Blocks
+// with a word of kinds behind "console" are typed too; a block "yaml NAME" is
+// the content of that file.
+func runPage(t *testing.T, page string, least int, kinds ...string) {
 	dir := t.TempDir()
 	bin := filepath.Join(dir, ".bin")
 	os.Mkdir(bin, 0o755)
@@ -137,8 +141,13 @@ func runTranscripts(t *testing.T, kinds ...string) {
 	}
 	var pin, password string
 	exit, ran := 0, 0
-	for _, b := range readmeBlocks(t) {
+	for _, b := range blocksOf(t, page) {
 		words := strings.Fields(b.info)
+		if len(words) == 2 && words[0] == "yaml" {
+			if err := os.WriteFile(filepath.Join(dir, words[1]), []byte(strings.Join(b.lines, "\n")+"\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
 		if len(words) == 0 || words[0] != "console" {
 			continue
 		}
@@ -188,7 +197,7 @@ func runTranscripts(t *testing.T, kinds ...string) {
 			got, err := sh.CombinedOutput()
 			var bad *exec.ExitError
 			if err != nil && !errors.As(err, &bad) {
-				t.Fatalf("README line %d: %s: %v", b.line, command, err)
+				t.Fatalf("%s line %d: %s: %v", page, b.line, command, err)
 			}
 			exit = sh.ProcessState.ExitCode()
 			lines := strings.Split(strings.TrimSuffix(string(got), "\n"), "\n")
@@ -199,13 +208,13 @@ func runTranscripts(t *testing.T, kinds ...string) {
 				password = lines[i]
 			}
 			if !matches(lines, st.output, port) {
-				t.Errorf("README line %d: $ %s\nprints\n%s\nthe README says\n%s", b.line, command,
+				t.Errorf("%s line %d: $ %s\nprints\n%s\nthe page says\n%s", page, b.line, command,
 					strings.Join(lines, "\n"), strings.Join(st.output, "\n"))
 			}
 		}
 	}
-	if ran < 8 {
-		t.Errorf("only %d commands of the README were run", ran)
+	if ran < least {
+		t.Errorf("only %d commands of %s were run", ran, page)
 	}
 }
 
