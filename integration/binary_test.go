@@ -181,7 +181,13 @@ func run(t testing.TB, dir, stdin string, args ...string) (stdout, stderr string
 
 func runEnv(t testing.TB, dir, stdin string, env []string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	return runFor(t, dir, stdin, patience, env, args...)
+}
+
+// runFor is runEnv for what may take longer.
+func runFor(t testing.TB, dir, stdin string, limit time.Duration, env []string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	var out, errs bytes.Buffer
 	cmd := exec.CommandContext(ctx, ftps, args...)

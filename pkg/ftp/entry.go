@@ -26,6 +26,7 @@ type Entry struct {
 	ModTime time.Time // UTC; zero unknown
 	Created time.Time // UTC; zero unknown
 	Precise bool      // ModTime is to the second, and in UTC for certain
+	Day     bool      // ModTime is a mere date, as LIST has it for old files
 	Perm    string    // the perm fact (RFC 3659 §7.5.5): what this user may do
 	Mode    fs.FileMode
 	HasMode bool // Mode, permission bits only, is known

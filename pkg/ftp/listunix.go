@@ -49,6 +49,7 @@ func parseUnixLine(line string, now time.Time) (Entry, bool) {
 			continue
 		}
 		e.Size, e.ModTime, e.Name = size, t, name
+		e.Day = !strings.Contains(rest[:len(rest)-len(name)], ":")
 		readOwner(&e, columns[:len(columns)-1])
 		if e.Type == Link {
 			e.Name, e.Target = splitLink(name, size)

@@ -228,7 +228,13 @@ func (o *oldListing) read() error {
 		verdict = io.EOF
 	}
 	o.verdict = verdict
-	return o.c.enter()
+	if err := o.c.enter(); err != nil {
+		if verdict != io.EOF {
+			err = verdict // that the connection is closed by now tells less
+		}
+		return err
+	}
+	return nil
 }
 
 // broken reports whether the listing has ended badly already.

@@ -1,6 +1,7 @@
 package ftpclient_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -229,4 +230,28 @@ func TestALongOldListingIsNotKeptWhole(t *testing.T) {
 		t.Errorf("%d names", len(names))
 	}
 	inStep(t, c)
+}
+
+// A connection that ends behind the lines of LIST is lost, and what is told
+// is that, not that it is closed by now.
+func TestALossBehindAListingIsSaidAsSuch(t *testing.T) {
+	s := hostile.Start(t, hostile.Options{Features: []string{"MDTM"}, Hooks: hooks{
+		"LIST": func(s *hostile.Session, _ string) bool {
+			s.Reply(150, "go")
+			tc, _, _, err := s.Data()
+			if err != nil {
+				t.Error(err)
+				return true
+			}
+			io.WriteString(tc, "-rw-r--r-- 1 0 0 1 Nov 01 10:00 f\r\n")
+			tc.CloseWrite()
+			io.Copy(io.Discard, tc)
+			tc.Close()
+			s.Hangup()
+			return true
+		},
+	}})
+	if _, err := login(t, s, nil).Stat(within(t), "/f"); !errors.Is(err, ftpclient.ErrLost) {
+		t.Errorf("%v", err)
+	}
 }

@@ -29,6 +29,7 @@ type node struct {
 	size    int64
 	time    time.Time
 	precise bool
+	day     bool // time is a mere date
 }
 
 // tree is what a scan found below a folder, by paths with slashes. Where
@@ -312,7 +313,7 @@ func (s *scanning) folder(ctx context.Context, c *ftpclient.Conn, folder string,
 			found.add(name, node{kind: aFolder})
 			below = append(below, name)
 		case e.Type == ftp.File:
-			found.add(name, node{kind: aFile, size: e.Size, time: e.ModTime, precise: e.Precise})
+			found.add(name, node{kind: aFile, size: e.Size, time: e.ModTime, precise: e.Precise, day: e.Day && !e.Precise})
 		default:
 			found.add(name, node{kind: somethingElse})
 			found.skipped = append(found.skipped, Failure{s.remote(name), skipReason(e.Type == ftp.Link)})

@@ -220,18 +220,29 @@ func seconds(t time.Time) time.Time { return t.Truncate(time.Second) }
 
 // equal reports whether two files are taken for the same: by size and time.
 // Where a server cannot set times, an upload is newer than its source; where
-// it tells none to the second, a minute is as near as it gets.
+// it tells none to the second, a minute is as near as it gets, or a day.
 func (n node) equal(old node, times bool) bool {
 	switch {
 	case n.size < 0 || n.size != old.size || n.time.IsZero() || old.time.IsZero():
 		return false
 	case n.precise && old.precise && times:
 		return seconds(n.time).Equal(seconds(old.time))
-	case !times:
+	case !times && !old.day:
 		return !old.time.Before(n.time.Truncate(time.Minute))
+	case !times:
+		return old.time.Add(old.slack()).After(n.time)
 	}
 	d := n.time.Sub(old.time)
-	return -time.Minute < d && d < time.Minute
+	return -n.slack() < d && d < old.slack()
+}
+
+// slack is how much later than listed a file may be. A mere date is that of
+// the server's zone, which in another half of the year is an hour off.
+func (n node) slack() time.Duration {
+	if n.day {
+		return 25 * time.Hour
+	}
+	return time.Minute
 }
 
 // gone finds what only the target has. What is neither file nor folder

@@ -445,3 +445,46 @@ func TestAWideTreeToGetIsScannedOverSeveralConnectionsToo(t *testing.T) {
 		t.Errorf("%d connections", n)
 	}
 }
+
+// LIST has a mere date for what is half a year old. The time that came with
+// such a file, by MDTM, is not taken for another one at each mirror.
+func TestAnOldFileOfAServerWithoutMLSDIsMirroredOnce(t *testing.T) {
+	for _, up := range []bool{false, true} {
+		t.Run(fmt.Sprintf("upload=%v", up), func(t *testing.T) {
+			changed := longAgo // 05:06:07 of that day
+			s := hostile.Start(t, hostile.Options{Features: []string{"SIZE", "MDTM", "REST STREAM", "EPSV"}, Hooks: hooks{
+				"MLSD": func(s *hostile.Session, _ string) bool { s.Reply(500, "no"); return true },
+				"MLST": func(s *hostile.Session, _ string) bool { s.Reply(500, "no"); return true },
+				"LIST": func(ss *hostile.Session, arg string) bool {
+					line := "drwxr-xr-x 1 0 0 1 Mar 04  2021 t\r\n"
+					if strings.HasSuffix(arg, "/t") {
+						line = fmt.Sprintf("-rw-r--r-- 1 0 0 3 %s f\r\n", changed.Format("Jan _2  2006"))
+					}
+					send(t, ss, []byte("drwxr-xr-x 1 0 0 1 Mar 04  2021 .\r\n"+line), 226)
+					return true
+				},
+			}})
+			s.Put("/t/f", []byte("old"), longAgo)
+			here := t.TempDir()
+			write(t, filepath.Join(here, "f"), []byte("old"), longAgo)
+			tr, _ := transfer(t, s, nil)
+			source, target := "/t", here
+			if up {
+				source, target = here, "/t"
+			}
+			if c, found := compared(t, tr, source, target, mirror.MirrorOptions{Upload: up}); len(found) != 0 || c.Same != 1 {
+				t.Errorf("%v", found)
+			}
+			// The control: of another day it is another file.
+			newer := longAgo.Add(48 * time.Hour)
+			if up {
+				write(t, filepath.Join(here, "f"), []byte("old"), newer)
+			} else {
+				changed = newer
+			}
+			if _, found := compared(t, tr, source, target, mirror.MirrorOptions{Upload: up}); len(found) != 1 {
+				t.Errorf("changed: %v", found)
+			}
+		})
+	}
+}
