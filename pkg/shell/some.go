@@ -32,6 +32,7 @@ func runMget(ctx context.Context, s *Session, args arguments, out io.Writer) err
 		}
 		items = append(items, found...)
 	}
+	defer s.Dialogue.hush()() // of many files there are too many replies
 	local := s.localPath(last(args.values["O"]))
 	return s.move(args, out, func(o mirror.Options, tell func(mirror.Event)) (mirror.Result, error) {
 		return s.Files.GetSome(ctx, items, local, o, tell)
@@ -59,6 +60,7 @@ func runMput(ctx context.Context, s *Session, args arguments, out io.Writer) err
 	if err != nil {
 		return err
 	}
+	defer s.Dialogue.hush()()
 	defer s.names.clear()
 	var first error
 	for _, folder := range folders {
