@@ -283,8 +283,8 @@ func TestSomeFilesMoveBothWays(t *testing.T) {
 	if _, errs, err := st.run(t, "mget -r docs/*"); err != nil {
 		t.Fatal(err, errs)
 	}
-	if _, errs, err := st.run(t, "mget docs/*.txt"); err != nil || strings.Contains(errs, "150 - ") {
-		t.Errorf("got %v, with each file's replies: %s", err, errs)
+	if _, errs, err := st.run(t, "mget docs/*.txt"); err != nil || strings.Contains(st.Dialogue.out.(*bytes.Buffer).String(), "150 - ") {
+		t.Errorf("got %v %s, with each file's replies: %s", err, errs, st.Dialogue.out)
 	}
 	for name, want := range map[string]string{"notes.txt": "notes", "sub/deep.txt": "deep"} {
 		if text, err := os.ReadFile(filepath.Join(st.local, name)); err != nil || string(text) != want {
