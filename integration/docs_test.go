@@ -70,7 +70,7 @@ func TestDocsHaveNoCommandThatNobodyRuns(t *testing.T) {
 				t.Errorf("%s line %d: a command outside of a transcript", page, b.line)
 			}
 		}
-		for _, m := range regexp.MustCompile("\\]\\((\\.\\./[^)#]+|[a-z]+\\.md)").FindAllStringSubmatch(text, -1) {
+		for _, m := range regexp.MustCompile(`\]\((\.\./[^)#]+|[a-z]+\.md)`).FindAllStringSubmatch(text, -1) {
 			if _, err := os.Stat("../docs/" + m[1]); err != nil {
 				t.Errorf("%s: %v", page, err)
 			}
