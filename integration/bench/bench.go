@@ -45,9 +45,11 @@ type bench struct {
 	results  string
 	peers    string
 	binary   string
+	another  string // another build, to compare
 	tree     string
 	rounds   int
 	short    bool
+	profiles string
 	servers  []*server
 	versions map[string]string
 }
@@ -131,7 +133,6 @@ type trial struct {
 	memory  bool // a fresh server, and its memory
 	entries int
 	after   func(s *server)
-	link    *load.Link // in between
 }
 
 // drive carries out a trial.
@@ -183,16 +184,17 @@ func (b *bench) drive(p *partRun, round int, s *server, t trial) error {
 	}
 	root := s.cmd.Process.Pid
 	if t.memory {
-		// What a session forks stands by now; what a start left over is done.
-		time.Sleep(300 * time.Millisecond)
+		quiet(root)
 		resetPeak(root)
 		m := treeMemory(root)
 		f.Rest = &m
 	}
 	before, spectators := treeCPU(root), watchOthers(b.ownCPU(s))
+	stop := b.profile(s, t.work)
 	io.WriteString(in, "\n")
 	text, err := lines.ReadBytes('\n')
 	f.Server = treeCPU(root) - before
+	stop()
 	if t.memory {
 		m := treeMemory(root)
 		f.After = &m
@@ -215,6 +217,20 @@ func (b *bench) drive(p *partRun, round int, s *server, t trial) error {
 		t.after(s)
 	}
 	return nil
+}
+
+// quiet waits until a server that has just been started has done what a start
+// brings along: ours looks through its folders for what a crash left.
+func quiet(root int) {
+	before := treeCPU(root)
+	for range 150 {
+		time.Sleep(300 * time.Millisecond)
+		now := treeCPU(root)
+		if now-before < 0.02 {
+			return
+		}
+		before = now
+	}
 }
 
 // ownCPU is what this program and a server have computed, and the programs

@@ -4,6 +4,8 @@
 package main
 
 import (
+	"cmp"
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -37,6 +39,8 @@ func run() error {
 	flag.BoolVar(&b.short, "short", false, "one round of an eighth of the work; changes no file of the tree")
 	flag.StringVar(&b.results, "results", "", "folder in which the figures of each part are kept")
 	only2 := flag.String("servers", "", "only these servers, with commas")
+	flag.StringVar(&b.profiles, "profile", "", "folder for profiles of our server's processor, one a work")
+	flag.StringVar(&b.another, "another", "", "`BINARY` of another build to measure beside this tree's")
 	write := flag.Bool("write", true, "write integration/BENCH.md, BENCH.json and the README's table")
 	flag.Parse()
 	if b.short {
@@ -83,13 +87,16 @@ func (b *bench) measure(names []string, servers string) error {
 		return err
 	}
 	b.binary = filepath.Join(dir, "ftps-binary")
-	if out, err := exec.Command("go", "build", "-trimpath", "-o", b.binary, "./cmd/ftps").CombinedOutput(); err != nil {
-		return fmt.Errorf("go build: %w: %s", err, out)
+	if err := b.build(); err != nil {
+		return err
 	}
 	commit, _ := exec.Command("git", "rev-parse", "--short", "HEAD").Output()
 	b.tree = "this tree, " + strings.TrimSpace(string(commit))
 	raiseLimit()
 	b.versions = clientVersions()
+	if b.another != "" {
+		makers = append(makers, another)
+	}
 	for _, m := range makers {
 		if servers != "" && !slices.Contains(strings.Split(servers, ","), m.name) {
 			continue
@@ -121,6 +128,53 @@ func (b *bench) measure(names []string, servers string) error {
 	}
 	return nil
 }
+
+// build builds the binary, with the profiler laid over it if that is wanted.
+func (b *bench) build() error {
+	args := []string{"build", "-trimpath", "-o", b.binary}
+	if b.profiles != "" {
+		here, err := os.Getwd()
+		if err != nil {
+			return err
+		}
+		overlay, err := json.Marshal(map[string]map[string]string{"Replace": {
+			filepath.Join(here, "cmd/ftps/profile.go"): filepath.Join(here, "integration/bench/profile.go.txt")}})
+		if err != nil {
+			return err
+		}
+		file := filepath.Join(b.dir, "overlay.json")
+		if err := os.WriteFile(file, overlay, 0o644); err != nil {
+			return err
+		}
+		args = append(args, "-overlay", file)
+	}
+	if out, err := exec.Command("go", append(args, "./cmd/ftps")...).CombinedOutput(); err != nil {
+		return fmt.Errorf("go build: %w: %s", err, out)
+	}
+	return os.MkdirAll(cmp.Or(b.profiles, b.dir), 0o755)
+}
+
+// profile profiles our server while a work is done.
+func (b *bench) profile(s *server, work string) (stop func()) {
+	if b.profiles == "" || s.name != ours {
+		return func() {}
+	}
+	s.cmd.Process.Signal(syscall.SIGUSR1)
+	return func() {
+		s.cmd.Process.Signal(syscall.SIGUSR2)
+		to := filepath.Join(b.profiles, strings.ReplaceAll(work, " ", "-")+".pprof")
+		for range 100 {
+			time.Sleep(20 * time.Millisecond)
+			if text, err := os.ReadFile(b.profileFile()); err == nil {
+				os.Remove(b.profileFile())
+				os.WriteFile(to, text, 0o644)
+				return
+			}
+		}
+	}
+}
+
+func (b *bench) profileFile() string { return filepath.Join(b.dir, ours, "profile") }
 
 // interruptible ends the servers and clears up if the run is interrupted.
 func (b *bench) interruptible() (done func()) {

@@ -49,6 +49,9 @@ var makers = []maker{
 	{name: "pyftpdlib", pkg: "python3-pyftpdlib", account: "diego", ports: 23400, facts: true, start: startPyftpdlib},
 }
 
+// another is a second build of our server, to try a change beside what was.
+var another = maker{name: "another", account: "diego", ports: 23500, facts: true, start: startOurs}
+
 // server is one that runs, or can. Its exported fields are for the templates
 // of the configurations in integration/peers.
 type server struct {
@@ -121,6 +124,9 @@ func (s *server) run() error {
 		// AES-128-GCM for everyone under TLS 1.3: crypto/tls chooses it, and
 		// OpenSSL is told to.
 		cmd.Env = append(cmd.Env, "LD_LIBRARY_PATH="+s.libraries(), "OPENSSL_CONF="+s.b.opensslConf())
+	}
+	if s.pkg == "" && s.b.profiles != "" {
+		cmd.Env = append(cmd.Env, "FTPS_BENCH_PROFILE="+s.b.profileFile())
 	}
 	cmd.Env = append(cmd.Env, "LC_ALL=C.UTF-8", "TZ=UTC")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // these servers fork for each session
@@ -266,6 +272,9 @@ func startOurs(s *server) (*exec.Cmd, error) {
 		"--max-connections", "12000", "--max-connections-per-address", "12000", "--max-before-login", "12000"}
 	if os.Getuid() == 0 {
 		args = append(args, "--run-as", "root")
+	}
+	if s.name == "another" {
+		return exec.Command(s.b.another, args...), nil
 	}
 	return exec.Command(s.b.binary, args...), nil
 }

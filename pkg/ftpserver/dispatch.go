@@ -3,6 +3,7 @@ package ftpserver
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -147,6 +148,14 @@ func (s *session) aside(ctx context.Context, r *row, work func(ctx context.Conte
 		defer close(done)
 		err = guard(func() error { return work(ctx) })
 	}()
+	// Most such work takes no time after all, and to listen meanwhile would
+	// cost more than the work.
+	runtime.Gosched()
+	select {
+	case <-done:
+		return err
+	default:
+	}
 	var next <-chan line
 	if s.control.held == nil {
 		s.control.lines.ask()

@@ -149,7 +149,7 @@ func (r *rig) begin(secured bool) net.Conn {
 			defer cancel(nil)
 			ses.data = r.srv.cfg.Ports.Session(ses.info)
 			ses.control.tls = stub
-			ses.control.lines = newReader(conn)
+			ses.control.lines = newReader(conn, &ses.alarm)
 			defer func() {
 				ses.control.tls = nil // there is no TLS to end
 				ses.close(cancel)

@@ -112,7 +112,10 @@ var forges = func(name string) bool { return strings.ContainsAny(name, "\r\n\x00
 
 // sendEntries is the transfer of a listing.
 func (s *session) sendEntries(folder vfs.Name, entries iter.Seq2[vfs.Info, error], line lineFunc) *transfer {
-	perm := s.login.account.Perm
+	var facts [len(permFacts)]string // the same for every entry of a type
+	for t := range facts {
+		facts[t] = permFact(vfs.Type(t), s.login.account.Perm)
+	}
 	t := &transfer{direction: event.Listing, name: folder}
 	t.carry = func(ctx context.Context, f frame) error {
 		out := bufio.NewWriterSize(f.out, listBuffer)
@@ -123,7 +126,7 @@ func (s *session) sendEntries(folder vfs.Name, entries iter.Seq2[vfs.Info, error
 			if forges(info.Name) {
 				continue
 			}
-			b := line(out.AvailableBuffer(), entry(info, perm))
+			b := line(out.AvailableBuffer(), entryWith(info, facts[info.Type]))
 			b = append(b, '\r', '\n')
 			if _, err := out.Write(b); err != nil {
 				return blame(errData, err)
@@ -153,13 +156,18 @@ const knownFacts = ftp.AllFacts &^ ftp.FactCreate
 
 // entry is an entry of the tree as the wire format knows it.
 func entry(info vfs.Info, perm vfs.Perm) ftp.Entry {
+	return entryWith(info, permFact(info.Type, perm))
+}
+
+// entryWith is entry with the perm fact at hand.
+func entryWith(info vfs.Info, perm string) ftp.Entry {
 	return ftp.Entry{
 		Name:    info.Name,
 		Type:    entryTypes[info.Type],
 		Size:    info.Size,
 		ModTime: info.ModTime,
 		Precise: true,
-		Perm:    permFact(info.Type, perm),
+		Perm:    perm,
 		Mode:    info.Mode,
 		HasMode: true,
 		Unique:  info.Unique,
@@ -169,7 +177,7 @@ func entry(info vfs.Info, perm vfs.Perm) ftp.Entry {
 	}
 }
 
-var entryTypes = map[vfs.Type]ftp.EntryType{
+var entryTypes = [...]ftp.EntryType{
 	vfs.TypeFile:  ftp.File,
 	vfs.TypeDir:   ftp.Dir,
 	vfs.TypeLink:  ftp.Link,
@@ -177,13 +185,14 @@ var entryTypes = map[vfs.Type]ftp.EntryType{
 }
 
 // permFacts are the letters of RFC 3659 §7.5.5 and the right behind each.
-var permFacts = map[vfs.Type][]struct {
+var permFacts = [...][]struct {
 	letter string
 	right  vfs.Perm
 }{
 	vfs.TypeFile: {{"a", vfs.Append}, {"d", vfs.Delete}, {"f", vfs.Rename}, {"r", vfs.Read}, {"w", vfs.Write}},
 	vfs.TypeDir: {{"c", vfs.Write}, {"d", vfs.Delete}, {"e", 0}, {"f", vfs.Rename}, {"l", vfs.List},
 		{"m", vfs.Mkdir}, {"p", vfs.Delete}},
+	vfs.TypeOther: nil,
 }
 
 func permFact(t vfs.Type, perm vfs.Perm) string {

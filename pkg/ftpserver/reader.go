@@ -1,7 +1,11 @@
 package ftpserver
 
 import (
-	"io"
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"time"
 
 	"ftps/pkg/ftp"
 	"ftps/pkg/vfs"
@@ -20,54 +24,101 @@ type line struct {
 // reader reads the control connection one line at a time, and only when
 // asked: between two requests no read is in flight, so that AUTH can put TLS
 // under the connection.
+//
+// A session that has nothing else to wait for reads by itself, with here:
+// handing each line from one goroutine to another costs more than the rest of
+// a NOOP, and a goroutine that only reads costs every idle session a stack.
+// During a transfer the line comes through out.
 type reader struct {
-	lines   *ftp.LineReader
-	request chan struct{} // closed by stop
-	out     chan line     // holds one, so that the goroutine never waits for a session that has ended
-	ended   chan struct{}
-	asked   bool // a request is open; like stopped, it belongs to the session
-	stopped bool
+	conn  net.Conn
+	lines *ftp.LineReader
+	alarm *alarm
+	out   chan line // holds one, so that no goroutine waits for a session that has ended
+	asked bool      // a line is on its way to out; it belongs to the session
+	timed bool      // here has left a read deadline
 }
 
-func newReader(r io.Reader) *reader {
-	rd := &reader{
-		lines:   ftp.NewLineReader(r, maxLine),
-		request: make(chan struct{}),
-		out:     make(chan line, 1),
-		ended:   make(chan struct{}),
-	}
-	go func() {
-		defer close(rd.ended)
-		for range rd.request {
-			text, err := rd.lines.ReadLine()
-			rd.out <- line{text, err}
-		}
-	}()
-	return rd
+func newReader(conn net.Conn, a *alarm) *reader {
+	return &reader{conn: conn, lines: ftp.NewLineReader(conn, maxLine), alarm: a, out: make(chan line, 1)}
 }
 
 // ask requests the next line, unless one is already on its way.
 func (r *reader) ask() {
-	if !r.asked {
-		r.asked = true
-		r.request <- struct{}{}
+	if r.asked {
+		return
 	}
+	r.asked = true
+	r.untime()
+	go func() {
+		text, err := r.lines.ReadLine()
+		r.out <- line{text, err}
+	}()
 }
 
 // heard notes that the line asked for has come.
 func (r *reader) heard() { r.asked = false }
 
-// buffered returns how many bytes came behind the last line.
-func (r *reader) buffered() int { return r.lines.Buffered() }
+// here reads a line on the session's own goroutine until the clock runs out,
+// the alarm rings, or there is something else to see to; ok is false then.
+// What came of a line is kept for the next read.
+func (r *reader) here(until time.Time, elsewhere func() bool) (l line, ok bool) {
+	r.timed = true
+	r.alarm.set(r.conn, until)
+	defer r.alarm.off()
+	if elsewhere() {
+		return line{}, false
+	}
+	l.text, l.err = r.lines.ReadLine()
+	return l, !errors.Is(l.err, os.ErrDeadlineExceeded)
+}
 
-// stop makes the goroutine end after the read in flight; closing the
-// connection ends that one.
-func (r *reader) stop() {
-	if !r.stopped {
-		r.stopped = true
-		close(r.request)
+// untime takes the deadline away that here has left.
+func (r *reader) untime() {
+	if r.timed {
+		r.timed = false
+		r.conn.SetReadDeadline(time.Time{})
 	}
 }
 
-// wait returns when the goroutine has ended.
-func (r *reader) wait() { <-r.ended }
+// buffered returns how many bytes came behind the last line.
+func (r *reader) buffered() int { return r.lines.Buffered() }
+
+// wait returns when no read is in flight any more; closing the connection
+// ends that one.
+func (r *reader) wait() {
+	if r.asked {
+		<-r.out
+		r.asked = false
+	}
+}
+
+// alarm wakes a session that reads by itself. It is one for the whole session,
+// whatever AUTH puts under the connection.
+type alarm struct {
+	mu   sync.Mutex
+	conn net.Conn // that is being read, or nil
+}
+
+func (a *alarm) set(conn net.Conn, until time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.conn = conn
+	conn.SetReadDeadline(until)
+}
+
+func (a *alarm) off() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.conn = nil
+}
+
+// ring makes the read fail that is under way. Whoever rings has put before
+// where the session will find it: a session that is about to read looks there
+// once more behind set.
+func (a *alarm) ring() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.conn != nil {
+		a.conn.SetReadDeadline(time.Unix(1, 0))
+	}
+}

@@ -61,6 +61,7 @@ type session struct {
 	cause error
 
 	exit    chan farewell // from other goroutines; holds one
+	alarm   alarm         // rung by them behind exit
 	evicted atomic.Bool   // by another goroutine, which closed the connection
 	seen    atomic.Pointer[Snapshot]
 	now     atomic.Pointer[transfer] // what seen's Bytes are read from
@@ -170,6 +171,7 @@ func freshOneShots() oneShots { return oneShots{allo: -1, rang: ftp.WholeFile} }
 // leave asks the session to end; the first to ask decides how, but a kick
 // overrules a shutdown that waits.
 func (s *session) leave(f farewell) {
+	defer s.alarm.ring()
 	for {
 		select {
 		case s.exit <- f:
@@ -193,7 +195,7 @@ func (s *session) serve(implicit bool, refused error) {
 
 	s.emit(event.Connected{Session: s.info, Refused: refused})
 	s.data = s.srv.cfg.Ports.Session(s.info)
-	s.control.lines = newReader(s.control.conn)
+	s.control.lines = newReader(s.control.conn, &s.alarm)
 	defer func() { s.close(cancel) }()
 
 	if implicit {
@@ -230,18 +232,31 @@ func (s *session) loop(ctx context.Context, cancel context.CancelCauseFunc) {
 		})
 		defer whole.Stop()
 	}
+	defer context.AfterFunc(ctx, s.alarm.ring)()
+	elsewhere := func() bool { return len(s.exit) > 0 || ctx.Err() != nil }
 	var last *farewell
 	for !s.over {
 		// A line is asked for only when it can be heard: while a serial
 		// command waits for the transfer, the client's next line waits too.
 		var waited chan line
-		if l := s.control.held; l == nil {
+		until := time.Now().Add(s.patience())
+		if s.transfer == nil && s.control.held == nil && !s.control.lines.asked {
+			l, ok := s.control.lines.here(until, elsewhere)
+			if ok {
+				s.trace(l)
+				s.hear(ctx, l)
+				continue
+			}
+			if !elsewhere() && time.Now().Before(until) {
+				continue // rung for what has been seen to
+			}
+		} else if l := s.control.held; l == nil {
 			s.control.lines.ask()
 		} else if s.transfer == nil || s.urgent(l) {
 			waited = make(chan line, 1)
 			waited <- *l
 		}
-		clock.Reset(s.patience())
+		clock.Reset(time.Until(until))
 		var done <-chan error
 		var idle <-chan time.Time
 		if s.transfer != nil {
@@ -342,7 +357,6 @@ func (s *session) close(cancel context.CancelCauseFunc) {
 	who := s.info // the last event tells who it was
 	s.logout()
 	s.data.Close()
-	s.control.lines.stop()
 	if s.control.tls != nil {
 		layer.End(s.control.tls, s.control.raw, closeGrace)
 	} else {
@@ -377,7 +391,7 @@ func endPlain(conn net.Conn, grace time.Duration) {
 // secure puts TLS under the control connection.
 func (s *session) secure(ctx context.Context) error {
 	s.srv.early.step(s)
-	s.control.lines.stop()
+	s.control.lines.untime()
 	conn := tls.Server(layer.StrictEOF(s.control.raw), s.withHost(s.data.ControlTLS()))
 	ctx, cancel := context.WithTimeout(ctx, s.cfg.HandshakeTimeout)
 	defer cancel()
@@ -395,7 +409,7 @@ func (s *session) secure(ctx context.Context) error {
 	s.srv.early.step(s)
 	s.control.tls = conn
 	s.control.conn = conn
-	s.control.lines = newReader(conn)
+	s.control.lines = newReader(conn, &s.alarm)
 	state := conn.ConnectionState()
 	s.emit(event.Secured{Session: s.info, Version: state.Version, Cipher: state.CipherSuite, Resumed: state.DidResume})
 	s.publish("AUTH")

@@ -82,23 +82,19 @@ func (f *FS) list(ctx context.Context, name vfs.Name, yield func(vfs.Info) bool)
 		return err
 	}
 	defer folder.Close()
-	return names(ctx, folder, func(base string) error {
-		if !vfs.Listable(base) {
-			return nil
-		}
-		info, err := folder.Lstat(base)
+	return entries(ctx, folder, func(d vfs.Info, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil // gone since the batch was read
 		}
 		if err != nil {
 			return err
 		}
-		if info.Mode()&fs.ModeSymlink != 0 {
-			if target, err := f.stat(name.Child(base)); err == nil {
-				info = target
+		if d.Type == vfs.TypeLink {
+			if target, err := f.stat(name.Child(d.Name)); err == nil {
+				d = describe(d.Name, target)
 			}
 		}
-		if !yield(describe(base, info)) {
+		if !yield(d) {
 			return errStop
 		}
 		return nil

@@ -3,11 +3,14 @@
 package jail
 
 import (
+	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"strconv"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -49,6 +52,99 @@ func available(folder *os.Root) (int64, error) {
 		return 0, cerr
 	}
 	return int64(st.Bavail) * int64(st.Bsize), err
+}
+
+// entries calls yield for everything in a folder, links undescribed, a batch
+// of names at a time. An entry that cannot be looked at comes with its error.
+//
+// os.Root looks at a path, part by part; the names that the kernel has just
+// told are single parts of this very folder and need no more than fstatat(2),
+// which follows no link here.
+func entries(ctx context.Context, folder *os.Root, yield func(d vfs.Info, err error) error) error {
+	d, err := folder.Open(".")
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	conn, err := d.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var s scribe
+	for {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		bases, rerr := d.Readdirnames(batch)
+		cerr := conn.Control(func(fd uintptr) {
+			for _, base := range bases {
+				if !vfs.Listable(base) {
+					continue
+				}
+				serr := unix.Fstatat(int(fd), base, &s.st, unix.AT_SYMLINK_NOFOLLOW)
+				for errors.Is(serr, unix.EINTR) {
+					serr = unix.Fstatat(int(fd), base, &s.st, unix.AT_SYMLINK_NOFOLLOW)
+				}
+				if err = yield(s.describe(base), serr); err != nil {
+					return
+				}
+			}
+		})
+		switch {
+		case err != nil:
+			return err
+		case cerr != nil:
+			return cerr
+		case rerr == io.EOF:
+			return nil
+		case rerr != nil:
+			return rerr
+		}
+	}
+}
+
+// scribe describes one entry after the other, and keeps what most of them have
+// in common.
+type scribe struct {
+	st                unix.Stat_t
+	dev, owner, group numeral
+}
+
+// numeral is a number and how it is written.
+type numeral struct {
+	n    uint64
+	text string
+}
+
+func (k *numeral) of(n uint64, base int) string {
+	if k.text == "" || k.n != n {
+		k.n, k.text = n, strconv.FormatUint(n, base)
+	}
+	return k.text
+}
+
+func (s *scribe) describe(base string) vfs.Info {
+	st := &s.st
+	d := vfs.Info{
+		Name:    base,
+		ModTime: time.Unix(st.Mtim.Unix()).UTC(),
+		Mode:    fs.FileMode(st.Mode) & fs.ModePerm,
+		Links:   max(1, int(st.Nlink)),
+		Unique:  s.dev.of(uint64(st.Dev), 36) + "." + strconv.FormatUint(st.Ino, 36),
+		Owner:   s.owner.of(uint64(st.Uid), 10),
+		Group:   s.group.of(uint64(st.Gid), 10),
+	}
+	switch uint32(st.Mode) & unix.S_IFMT {
+	case unix.S_IFREG:
+		d.Size = st.Size
+	case unix.S_IFDIR:
+		d.Type = vfs.TypeDir
+	case unix.S_IFLNK:
+		d.Type = vfs.TypeLink
+	default:
+		d.Type = vfs.TypeOther
+	}
+	return d
 }
 
 // identify adds what the system knows of a file. Owner and group stay
