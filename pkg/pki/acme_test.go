@@ -221,6 +221,42 @@ func TestChallengesAreAnsweredAndNothingElseIs(t *testing.T) {
 	}
 }
 
+// Anybody reaches the port of challenges, and the server needs its
+// descriptors for others.
+func TestAFloodOfSlowRequestsHoldsNoMorePlacesAtThePortOfChallengesThanThereAre(t *testing.T) {
+	issuer, _ := issuing(t, IssuerOptions{Domains: []string{"ftp.example.com"}, Directory: "https://127.0.0.1:1/"})
+	l := must(net.Listen("tcp", "127.0.0.1:0"))
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- issuer.Serve(ctx, l) }()
+	defer func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}()
+
+	const beyond = 20
+	turnedAway := make(chan bool, challengeMost+beyond)
+	for range challengeMost + beyond {
+		conn := must(net.Dial("tcp", l.Addr().String()))
+		defer conn.Close()
+		// A request that never ends. Those that are let in are heard out, and
+		// then closed; the others are closed at once.
+		conn.Write([]byte("GET / HTTP/1.1\r\n"))
+		began := time.Now()
+		go func() {
+			io.Copy(io.Discard, conn)
+			turnedAway <- time.Since(began) < challengeTime/2
+		}()
+	}
+	for range beyond {
+		if !<-turnedAway {
+			t.Fatalf("more than %d are held", challengeMost)
+		}
+	}
+}
+
 func TestAnAuthorityThatFailsIsAskedAgainAndHoldsNothingUp(t *testing.T) {
 	asked := make(chan struct{}, 100)
 	authority := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -34,6 +34,7 @@ func (i *Issuer) Serve(ctx context.Context, l net.Listener) error {
 	server := &http.Server{
 		Handler:           withoutPort(i.manager.HTTPHandler(http.NotFoundHandler())),
 		ReadHeaderTimeout: challengeTime,
+		ReadTimeout:       challengeTime, // bodies too: nobody wants one
 		WriteTimeout:      challengeTime,
 		MaxHeaderBytes:    16 << 10,
 		ErrorLog:          log.New(io.Discard, "", 0),
@@ -85,14 +86,17 @@ func (i *Issuer) answer(ctx context.Context, conn net.Conn, plain *handed) {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	conn.SetDeadline(time.Now().Add(challengeTime))
-	peeked := &peekedConn{conn, bufio.NewReader(conn)}
+	peeked := &peekedConn{Conn: conn, r: bufio.NewReader(conn), closed: make(chan struct{})}
 	first, err := peeked.r.Peek(1)
 	if err != nil {
 		conn.Close()
 		return
 	}
 	if first[0] != recordHandshake {
+		// It has its place until the server of HTTP has closed it, which it
+		// does in the end whatever comes.
 		plain.hand(peeked)
+		<-peeked.closed
 		return
 	}
 	defer conn.Close()
@@ -116,10 +120,17 @@ var errNoChallenge = errors.New("no challenge of acme-tls/1")
 // peekedConn is a connection whose first bytes were looked at.
 type peekedConn struct {
 	net.Conn
-	r *bufio.Reader
+	r      *bufio.Reader
+	once   sync.Once
+	closed chan struct{}
 }
 
 func (c *peekedConn) Read(p []byte) (int, error) { return c.r.Read(p) }
+
+func (c *peekedConn) Close() error {
+	c.once.Do(func() { close(c.closed) })
+	return c.Conn.Close()
+}
 
 // handed is a listener whose connections somebody hands to it.
 type handed struct {
