@@ -113,15 +113,21 @@ func (b *bans) remove(addr netip.Addr) bool {
 }
 
 func (b *bans) has(addr netip.Addr) bool {
+	banned, _ := b.find(addr)
+	return banned
+}
+
+// find reports as well whether it was the score that banned.
+func (b *bans) find(addr netip.Addr) (banned, automatic bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	addr = limit.Network(addr)
 	one, ok := b.of[addr]
 	if ok && over(one.until) {
 		b.drop(addr)
-		return false
+		return false, false
 	}
-	return ok
+	return ok, one.automatic
 }
 
 // all returns the bans that hold now, by address.

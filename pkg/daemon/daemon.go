@@ -553,7 +553,8 @@ func (d *Daemon) admit(addr netip.Addr) (release func(), err error) {
 	if d.draining.Load() {
 		return nil, errDraining
 	}
-	if d.bans.has(addr) {
+	// A score may have banned the whole /64 of an address that has none.
+	if banned, automatic := d.bans.find(addr); banned && !(automatic && d.scores.Spares(addr)) {
 		return nil, errBanned
 	}
 	return d.conns.Admit(addr)

@@ -28,14 +28,14 @@ var misdeeds = []struct {
 	{"foreign-protocol", 25, ended(func(err error) bool { return errors.Is(err, ftpserver.ErrForeign) })},
 	{"bytes-behind-auth", 25, ended(func(err error) bool { return errors.Is(err, ftpserver.ErrInjected) })},
 	{"endless-line", 10, ended(func(err error) bool { return errors.Is(err, ftp.ErrLineEndless) })},
-	{"silence", 2, ended(keyed("config.ended.login", "config.ended.crowded"))},
+	{"silence", 2, ended(keyed("config.ended.login"))},
 	{"login", 10, func(e event.Event) bool {
 		failed, ok := e.(event.LoginFailed)
 		return ok && errors.Is(failed.Cause, ftpserver.ErrLogin)
 	}},
 	{"handshake", 5, func(e event.Event) bool {
 		failed, ok := e.(event.HandshakeFailed)
-		return ok && !failed.Data
+		return ok && !failed.Data && !crowded(failed.Err)
 	}},
 	{"data-handshake", 1, func(e event.Event) bool {
 		failed, ok := e.(event.HandshakeFailed)
@@ -82,6 +82,11 @@ func keyed(keys ...string) func(error) bool {
 	}
 }
 
+// crowded matches the ends of those who had to make room. They are not to
+// blame: whoever opens the connections that push others out would have them
+// banned.
+var crowded = keyed("config.ended.crowded")
+
 // errBanned is why a connection from a banned address is refused.
 var errBanned = fault.Wrap(ftpserver.ErrBanned, "console.reason.banned")
 
@@ -110,8 +115,9 @@ func (s *scorer) Handle(e event.Event) {
 	}
 }
 
-// offender is whose doing an event is: on a data port whoever connected,
-// which need not be the session that waits there.
+// offender is whose doing an event is: on a data port the address that
+// connected, and not the session that waits there, for anybody behind the
+// same address can connect in its place.
 func offender(e event.Event) (event.Session, netip.AddrPort) {
 	switch e := e.(type) {
 	case event.Disconnected:
@@ -119,14 +125,14 @@ func offender(e event.Event) (event.Session, netip.AddrPort) {
 	case event.LoginFailed:
 		return e.Session, e.Remote
 	case event.HandshakeFailed:
+		if e.Data {
+			return event.Session{}, e.Remote
+		}
 		return e.Session, e.Remote
 	case event.CommandRefused:
 		return e.Session, e.Remote
 	case event.DataRefused:
-		if e.Remote.Addr() != e.Peer.Addr() {
-			return event.Session{}, e.Peer
-		}
-		return e.Session, e.Peer
+		return event.Session{}, e.Peer
 	}
 	return event.Session{}, netip.AddrPort{}
 }
@@ -136,7 +142,8 @@ func offender(e event.Event) (event.Session, netip.AddrPort) {
 // may be that of a whole office.
 func (d *Daemon) expel(addr netip.Addr, id string) {
 	for _, s := range d.server.Sessions() {
-		if limit.Network(s.Remote.Addr()) == limit.Network(addr) && (s.User == "" || s.ID == id) {
+		at := s.Remote.Addr()
+		if limit.Network(at) == limit.Network(addr) && !d.scores.Spares(at) && (s.User == "" || s.ID == id) {
 			d.server.Expel(s.Number, d.text("console.reason.banned"))
 		}
 	}

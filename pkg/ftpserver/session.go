@@ -318,6 +318,11 @@ func (s *session) evict() {
 	s.control.raw.Close()
 }
 
+// crowded is why it was closed then.
+func (s *session) crowded() error {
+	return fault.Wrap(errCrowded, "config.ended.crowded", s.srv.current().MaxBeforeLogin)
+}
+
 // dismiss says goodbye on behalf of f.
 func (s *session) dismiss(f farewell) {
 	if f.kicked {
@@ -364,7 +369,7 @@ func (s *session) close(cancel context.CancelCauseFunc) {
 	}
 	s.control.lines.wait()
 	if s.evicted.Load() {
-		s.cause = fault.Wrap(errCrowded, "config.ended.crowded", s.srv.current().MaxBeforeLogin)
+		s.cause = s.crowded()
 	}
 	s.emit(event.Disconnected{Session: who, Duration: time.Since(s.started), Cause: s.cause})
 }
@@ -402,6 +407,9 @@ func (s *session) secure(ctx context.Context) error {
 	if err := <-shaken; err != nil {
 		if ctx.Err() == context.DeadlineExceeded {
 			err = fault.Wrap(err, "config.ended.handshake", s.cfg.HandshakeTimeout)
+		}
+		if s.evicted.Load() {
+			err = s.crowded()
 		}
 		s.emit(event.HandshakeFailed{Session: s.info, Err: err})
 		return err

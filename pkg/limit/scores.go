@@ -95,6 +95,13 @@ func (s *Scores) Add(addr netip.Addr, points int) (ban time.Duration) {
 	return ban
 }
 
+// Spares reports whether addr has no score.
+func (s *Scores) Spares(addr netip.Addr) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.never(addr)
+}
+
 func (s *Scores) never(addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("")
 	return slices.ContainsFunc(s.policy.Never, func(p netip.Prefix) bool { return p.Contains(addr) })

@@ -1,0 +1,90 @@
+package daemon
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"ftps/pkg/ftptest"
+)
+
+// What follows are ways to have somebody else banned or thrown out.
+
+// Whoever is behind the same address can connect to a data port in another's
+// place, and needs no account for it.
+func TestAStrangerBehindTheSameAddressThrowsNobodyOutWhoHasLoggedIn(t *testing.T) {
+	h := newHost(t, account("diego"))
+	h.cfg.BanScore = 2
+	d, _ := behind(h)
+	const office = "203.0.113.9"
+	for _, attack := range []func(c *ftptest.Conn, port int){
+		func(c *ftptest.Conn, port int) { // a whole handshake without a ticket
+			stranger := *c
+			stranger.TLS = c.TLS.Clone()
+			stranger.TLS.ClientSessionCache = nil
+			conn := stranger.OpenData(port)
+			_ = stranger.Secure(conn).Handshake()
+		},
+		func(c *ftptest.Conn, port int) { // no handshake at all, twice
+			for range 2 {
+				conn := c.OpenData(port)
+				conn.Write([]byte("GET / HTTP/1.1\r\n\r\n"))
+				eventually(t, "the end", func() bool {
+					conn.SetReadDeadline(time.Now().Add(time.Millisecond))
+					_, err := conn.Read(make([]byte, 64))
+					timeout, ok := err.(interface{ Timeout() bool })
+					return err != nil && !(ok && timeout.Timeout())
+				})
+			}
+		},
+	} {
+		c := h.loginThrough(d, header(office+":40000", front))
+		port := c.Passive()
+		c.Preface = says(header(office+":40001", front))
+		attack(c, port)
+		eventually(t, "the ban", func() bool { return len(d.Bans()) == 1 })
+		c.Cmd(257, "PWD")
+		d.Unban(netip.MustParseAddr(office))
+	}
+}
+
+// A /64 is banned as one, but an address that is spared stays so.
+func TestASparedAddressIsLetInWhoeverMisbehavesInItsSlash64(t *testing.T) {
+	h := newHost(t, account("diego"))
+	h.cfg.BanScore = 25
+	h.cfg.NeverBan = []netip.Prefix{netip.MustParsePrefix("2001:db8:0:1::7/128")}
+	d, _ := behind(h)
+	waits := h.stranger(d, "2001:db8:0:1::7") // has not logged in yet
+	waits.Expect(220)
+	misbehaviour["HTTP"].do(h, d, "2001:db8:0:1::bad")
+	h.stranger(d, "2001:db8:0:1::bad").Expect(421)
+	h.stranger(d, "2001:db8:0:1::7").Expect(220)
+	waits.Cmd(214, "HELP NOOP")
+	d.Ban(netip.MustParseAddr("2001:db8:0:1::bad"), 0)
+	h.stranger(d, "2001:db8:0:1::7").Expect(421) // that was said by the administrator
+}
+
+// A flood that pushes others out, at their handshake or before, must not have
+// them banned as well.
+func TestWhoHasToMakeRoomForAFloodIsNotScoredForIt(t *testing.T) {
+	h := newHost(t, account("diego"))
+	h.cfg.BanScore = 1000
+	h.cfg.MaxBeforeLogin = 1
+	d, _ := behind(h)
+	const honest = "203.0.113.9"
+	for _, handshake := range []bool{false, true} {
+		c := h.stranger(d, honest)
+		c.Expect(220)
+		if handshake {
+			c.Cmd(234, "AUTH TLS")
+			c.Write("\x16\x03\x01") // the rest is on its way
+		}
+		h.stranger(d, "203.0.113.66").Expect(220)
+		c.ExpectClosed()
+		c.Raw().Close()
+		h.log.wait(t, "disconnected")
+		if n := d.scores.Points(netip.MustParseAddr(honest)); n != 0 {
+			t.Errorf("at its handshake: %v; it has %d points", handshake, n)
+		}
+	}
+}
