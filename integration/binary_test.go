@@ -207,7 +207,8 @@ func cleanEnv(dir string) []string {
 	home := filepath.Join(dir, ".home")
 	os.MkdirAll(home, 0o700)
 	env := []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "LC_ALL=C.UTF-8", "TERM=xterm",
-		"GOPATH=" + os.Getenv("GOPATH"), "GOCACHE=" + os.Getenv("GOCACHE")}
+		"GOPATH=" + os.Getenv("GOPATH"), "GOCACHE=" + os.Getenv("GOCACHE"),
+		"NOTIFY_SOCKET=" + os.Getenv("NOTIFY_SOCKET"), "WATCHDOG_USEC=" + os.Getenv("WATCHDOG_USEC")}
 	if covered != "" {
 		env = append(env, "GOCOVERDIR="+covered, "FTPS_LANDLOCK=off")
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -119,7 +120,7 @@ func (a *app) newRoot() *cobra.Command {
 	root.SetUsageFunc(func(cmd *cobra.Command) error { a.usage(a.err, cmd); return nil })
 	root.PersistentFlags().BoolP("help", "h", false, a.text("cli.flag.help"))
 	root.PersistentFlags().String("lang", "", a.text("cli.flag.lang"))
-	for _, construct := range constructors {
+	for _, construct := range slices.Concat(constructors, builders) {
 		cmd := construct(a)
 		if cmd.Name() == "help" {
 			root.SetHelpCommand(cmd)
