@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"sync"
 )
 
 // MODE B, RFC 959 §3.4.2: each block has a header of three bytes, a
@@ -27,6 +28,8 @@ type BlockWriter struct {
 	w   io.Writer
 	buf []byte // header and gathered data
 	err error
+
+	whole *[blockHeader + maxBlock]byte // of which buf is a part, until Close; nil where it is its own
 }
 
 // NewBlockWriter returns a writer of blocks with at most size bytes of data;
@@ -35,8 +38,15 @@ func NewBlockWriter(w io.Writer, size int) *BlockWriter {
 	if size < 1 || size > maxBlock {
 		size = maxBlock
 	}
+	if size == maxBlock {
+		// A buffer for each of many small files would be most of what they cost.
+		whole := blockBuffers.Get().(*[blockHeader + maxBlock]byte)
+		return &BlockWriter{w: w, buf: whole[:blockHeader], whole: whole}
+	}
 	return &BlockWriter{w: w, buf: make([]byte, blockHeader, blockHeader+size)}
 }
+
+var blockBuffers = sync.Pool{New: func() any { return new([blockHeader + maxBlock]byte) }}
 
 // Write gathers p into blocks and sends those that are full.
 func (b *BlockWriter) Write(p []byte) (int, error) {
@@ -61,7 +71,7 @@ func (b *BlockWriter) Write(p []byte) (int, error) {
 
 // Flush sends what is gathered as a block of its own.
 func (b *BlockWriter) Flush() error {
-	if len(b.buf) == blockHeader {
+	if len(b.buf) <= blockHeader {
 		return b.err
 	}
 	return b.send(0)
@@ -74,6 +84,10 @@ func (b *BlockWriter) Close() error {
 		return err
 	}
 	b.err = errBlockClosed
+	if b.whole != nil {
+		blockBuffers.Put(b.whole)
+		b.whole, b.buf = nil, nil
+	}
 	return nil
 }
 

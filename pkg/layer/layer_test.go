@@ -24,7 +24,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // loopback returns the two ends of a TCP connection.
-func loopback(t *testing.T) (client, server *net.TCPConn) {
+func loopback(t testing.TB) (client, server *net.TCPConn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -61,7 +61,7 @@ var certificate = sync.OnceValue(func() tls.Certificate {
 
 // handshake makes a TLS connection of two ends; the client's ticket stays
 // unread, since it is a client that only writes.
-func handshake(t *testing.T, client, server net.Conn) (c, s *tls.Conn) {
+func handshake(t testing.TB, client, server net.Conn) (c, s *tls.Conn) {
 	t.Helper()
 	c = tls.Client(client, &tls.Config{
 		InsecureSkipVerify: true,
