@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,6 +49,13 @@ func site(s *session, ctx context.Context, a arg) (reply, error) {
 		return r.do(s, ctx, arg{text: rest})
 	}
 	return reply{}, refuse("reply.site")
+}
+
+// knownSite reports whether an argument of SITE begins with a word of the
+// table.
+func knownSite(text string) bool {
+	word, _, _ := strings.Cut(text, " ")
+	return slices.ContainsFunc(siteCommands(), func(r siteRow) bool { return strings.EqualFold(r.word, word) })
 }
 
 func siteHelp(*session, context.Context, arg) (reply, error) {

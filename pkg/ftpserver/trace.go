@@ -31,6 +31,8 @@ func (s *Server) unveiled(text []byte) string {
 		return r.verb
 	case r.secret:
 		return r.verb + " " + masked
+	case r.verb == "SITE" && !knownSite(cmd.Arg):
+		return r.verb + " " + masked // other servers change passwords with SITE PSWD
 	}
 	return r.verb + " " + cmd.Arg
 }
