@@ -31,6 +31,9 @@ var (
 	ErrOffset     = errors.New("vfs: offset beyond the end of the file")
 	ErrBusy       = errors.New("vfs: in use")
 	ErrIncomplete = errors.New("vfs: fewer bytes than announced")
+
+	// ErrUnavailable is for a tree elsewhere whose store does not answer.
+	ErrUnavailable = errors.New("vfs: the store does not answer")
 )
 
 // Type of an entry.
@@ -64,6 +67,12 @@ type File interface {
 	io.Seeker
 	io.Closer
 	Info() Info // as of the moment it was opened
+}
+
+// Summed is a [File] whose store may know a hash of the content already.
+type Summed interface {
+	// Sum returns the hash by one algorithm as HASH names it ("SHA-256").
+	Sum(algorithm string) (sum []byte, ok bool)
 }
 
 // FS is one account's tree. Its methods may be called from many goroutines.

@@ -1,0 +1,397 @@
+package s3fs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"strings"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+
+	"ftps/pkg/vfs"
+)
+
+func (f *FS) delete(ctx context.Context, key string) error {
+	return explain(ctx, f.store.core.RemoveObject(ctx, f.bucket, key, minio.RemoveObjectOptions{}))
+}
+
+// removeAll removes every key below a prefix but one.
+func (f *FS) removeAll(ctx context.Context, prefix, but string) error {
+	for o := range f.objects(ctx, prefix, listing{all: true}) {
+		if o.Err != nil {
+			return explain(ctx, o.Err)
+		}
+		if o.Key == but {
+			continue
+		}
+		if err := f.delete(ctx, o.Key); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Mkdir implements [vfs.FS].
+func (f *FS) Mkdir(ctx context.Context, name vfs.Name) error {
+	_, err := f.Stat(ctx, name)
+	if err == nil {
+		return fs.ErrExist
+	}
+	if !isNotExist(err) {
+		return err
+	}
+	if err := f.mustBeFolder(ctx, name.Parent()); err != nil {
+		return err
+	}
+	key, err := f.folderKey(name)
+	if err != nil {
+		return err
+	}
+	return f.putSmall(ctx, key, nil)
+}
+
+// keepFolder makes the marker of a folder that only its files implied, before
+// the last of them goes: a folder does not vanish because it is empty.
+func (f *FS) keepFolder(ctx context.Context, folder vfs.Name) error {
+	if folder.IsRoot() {
+		return nil
+	}
+	key, err := f.folderKey(folder)
+	if err != nil {
+		return err
+	}
+	when, err := f.folderTime(ctx, key)
+	if err == nil && when.IsZero() || isNotExist(err) {
+		return f.putSmall(ctx, key, nil)
+	}
+	return err
+}
+
+// Rmdir implements [vfs.FS].
+func (f *FS) Rmdir(ctx context.Context, name vfs.Name) error {
+	info, err := f.Stat(ctx, name)
+	switch {
+	case err != nil:
+		return err
+	case name.IsRoot():
+		return fs.ErrPermission
+	case info.Type != vfs.TypeDir:
+		return vfs.ErrNotDir
+	}
+	prefix, err := f.folderKey(name)
+	if err != nil {
+		return err
+	}
+	var hidden []string
+	for o := range f.objects(ctx, prefix, listing{all: true}) {
+		if o.Err != nil {
+			return explain(ctx, o.Err)
+		}
+		rest := o.Key[len(prefix):]
+		if rest != "" && !strings.HasPrefix(rest, hiddenPart+"/") && !strings.HasPrefix(rest, hiddenTime+"/") {
+			return vfs.ErrNotEmpty
+		}
+		if rest != "" {
+			hidden = append(hidden, o.Key)
+		}
+	}
+	if f.store.busy(f.bucket + "/" + prefix) {
+		return vfs.ErrBusy
+	}
+	for _, key := range hidden {
+		if err := f.forget(ctx, key); err != nil {
+			return err
+		}
+	}
+	if err := f.keepFolder(ctx, name.Parent()); err != nil {
+		return err
+	}
+	return f.delete(ctx, prefix)
+}
+
+// busy reports uploads into a folder, or into one below it.
+func (s *Store) busy(folder string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for at := range s.uploads {
+		if strings.HasPrefix(at, folder) {
+			return true
+		}
+	}
+	return false
+}
+
+// forget removes a hidden key, with the upload that it stands for.
+func (f *FS) forget(ctx context.Context, key string) error {
+	r, ok := parseRecord(key)
+	if !ok {
+		return f.delete(ctx, key)
+	}
+	held, err := f.drop(ctx, r)
+	if err == nil {
+		f.quota.Shrink(held)
+	}
+	return err
+}
+
+// Remove implements [vfs.FS].
+func (f *FS) Remove(ctx context.Context, name vfs.Name) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if name.IsRoot() {
+		return vfs.ErrIsDir
+	}
+	_, isFile, _, err := f.look(ctx, name)
+	switch {
+	case isNotExist(err):
+		return f.removePart(ctx, name, err)
+	case err != nil:
+		return err
+	case !isFile:
+		return vfs.ErrIsDir
+	}
+	if err := f.keepFolder(ctx, name.Parent()); err != nil {
+		return err
+	}
+	return f.removeFile(ctx, name)
+}
+
+func (f *FS) removeFile(ctx context.Context, name vfs.Name) error {
+	key, err := f.key(name)
+	if err != nil {
+		return err
+	}
+	err = f.quota.Free(func() (int64, error) {
+		info, err := f.store.core.StatObject(ctx, f.bucket, key, minio.StatObjectOptions{})
+		if err != nil {
+			if notFound(err) {
+				return 0, fs.ErrNotExist
+			}
+			return 0, explain(ctx, err)
+		}
+		return info.Size, f.delete(ctx, key)
+	})
+	if err != nil {
+		return err
+	}
+	if prefix, err := f.beside(hiddenTime, name); err == nil {
+		return f.removeAll(ctx, prefix, "")
+	}
+	return nil
+}
+
+func (f *FS) removePart(ctx context.Context, name vfs.Name, otherwise error) error {
+	all, err := f.records(ctx, name)
+	if err != nil || len(all) == 0 {
+		return otherwise
+	}
+	for _, r := range all {
+		if !f.store.claim(f.bucket, r) {
+			return vfs.ErrBusy
+		}
+		held, err := f.drop(ctx, r)
+		f.store.unclaim(f.bucket, r)
+		if err != nil {
+			return err
+		}
+		f.quota.Shrink(held)
+	}
+	return nil
+}
+
+// Rename implements [vfs.FS]. The store copies, and then the old name is
+// removed: a reader may see both for a moment, and what breaks in between
+// leaves both.
+func (f *FS) Rename(ctx context.Context, from, to vfs.Name) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if from.IsRoot() {
+		return fs.ErrPermission
+	}
+	if to.IsRoot() {
+		return fs.ErrExist
+	}
+	o, isFile, _, err := f.look(ctx, from)
+	if err != nil {
+		return err
+	}
+	if err := f.mustBeFolder(ctx, to.Parent()); err != nil {
+		return err
+	}
+	if from == to {
+		return nil
+	}
+	_, overFile, _, err := f.look(ctx, to)
+	if err != nil && !isNotExist(err) {
+		return err
+	}
+	switch {
+	case err == nil && !(isFile && overFile):
+		return fs.ErrExist
+	case !isFile && strings.HasPrefix(to.String(), from.String()+"/"):
+		return vfs.ErrBadName // a folder into itself
+	case !isFile:
+		return f.renameFolder(ctx, from, to)
+	}
+	if err := f.keepFolder(ctx, from.Parent()); err != nil {
+		return err
+	}
+	return f.renameFile(ctx, from, to, o)
+}
+
+func (f *FS) renameFile(ctx context.Context, from, to vfs.Name, o object) error {
+	source, err := f.key(from)
+	if err != nil {
+		return err
+	}
+	target, err := f.key(to)
+	if err != nil {
+		return err
+	}
+	var etag string
+	err = f.quota.Free(func() (freed int64, err error) {
+		if old, err := f.store.core.StatObject(ctx, f.bucket, target, minio.StatObjectOptions{}); err == nil {
+			freed = old.Size
+		}
+		etag, err = f.copy(ctx, source, target, o)
+		if err == nil {
+			err = f.delete(ctx, source)
+		}
+		return freed, err
+	})
+	if err != nil {
+		return err
+	}
+	if prefix, err := f.beside(hiddenTime, from); err == nil {
+		if err := f.removeAll(ctx, prefix, ""); err != nil {
+			return err
+		}
+	}
+	// A file keeps its time when it is renamed. Where there is no place for
+	// it, the time is that of the copy.
+	if err := f.give(ctx, to, etag, o.time); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	return nil
+}
+
+// copy copies an object within the store, if it is still the one that was
+// looked at.
+func (f *FS) copy(ctx context.Context, source, target string, o object) (etag string, err error) {
+	dst := minio.CopyDestOptions{Bucket: f.bucket, Object: target}
+	src := minio.CopySrcOptions{Bucket: f.bucket, Object: source, MatchETag: o.etag}
+	var done minio.UploadInfo
+	if o.size > maxCopy {
+		done, err = f.store.core.ComposeObject(ctx, dst, src)
+	} else {
+		done, err = f.store.core.Client.CopyObject(ctx, dst, src)
+	}
+	return clean(done.ETag), explain(ctx, err)
+}
+
+// renameFolder copies every object and then removes the old ones. What fails
+// on the way takes the copies back.
+func (f *FS) renameFolder(ctx context.Context, from, to vfs.Name) error {
+	source, err := f.folderKey(from)
+	if err != nil {
+		return err
+	}
+	target, err := f.folderKey(to)
+	if err != nil {
+		return err
+	}
+	if f.store.busy(f.bucket + "/" + source) {
+		return vfs.ErrBusy
+	}
+	var keys []minio.ObjectInfo
+	for o := range f.objects(ctx, source, listing{all: true}) {
+		if o.Err != nil {
+			return explain(ctx, o.Err)
+		}
+		if len(target)-len(source)+len(o.Key) > maxKey {
+			return vfs.ErrBadName
+		}
+		if keys = append(keys, o); len(keys) > f.store.opts.MaxRename {
+			return fmt.Errorf("s3fs: more than %d objects in the folder: %w", f.store.opts.MaxRename, errors.ErrUnsupported)
+		}
+	}
+	times := timesOf(keys)
+	for done, o := range keys {
+		if err := f.moveCopy(ctx, o, target+o.Key[len(source):], times); err != nil {
+			f.takeBack(ctx, keys[:done+1], source, target)
+			return err
+		}
+	}
+	if err := f.keepFolder(ctx, from.Parent()); err != nil {
+		return err
+	}
+	for _, o := range keys {
+		if err := f.forgetMoved(ctx, o.Key); err != nil {
+			return err
+		}
+	}
+	return f.putSmall(ctx, target, nil) // also where only files implied it
+}
+
+// timesOf reads the times among a folder's keys, by the key of the file.
+func timesOf(keys []minio.ObjectInfo) map[string]given {
+	times := make(map[string]given)
+	for _, o := range keys {
+		if file, g, ok := parseTimeKey(o.Key); ok {
+			times[file] = g
+		}
+	}
+	return times
+}
+
+// moveCopy copies one object of a folder. Times are written anew, since the
+// copy of a file may have another ETag; an upload that the store holds in
+// pieces belongs to its old key and is left behind.
+func (f *FS) moveCopy(ctx context.Context, o minio.ObjectInfo, target string, times map[string]given) error {
+	if _, _, ok := parseTimeKey(o.Key); ok {
+		return nil
+	}
+	if strings.HasSuffix(o.Key, "/") {
+		return f.putSmall(ctx, target, nil) // some stores copy no markers
+	}
+	r, isRecord := parseRecord(o.Key)
+	if isRecord && r.id != "" {
+		return nil
+	}
+	from := object{size: o.Size, etag: clean(o.ETag), time: o.LastModified}
+	etag, err := f.copy(ctx, o.Key, target, from)
+	if err != nil || isRecord {
+		return err
+	}
+	name, err := vfs.Resolve(vfs.Name{}, "/"+strings.TrimPrefix(target, f.prefix))
+	if err != nil {
+		return nil // no path can name it, so nobody asks for its time
+	}
+	err = f.give(ctx, name, etag, times[o.Key].of(from))
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
+	return err
+}
+
+// forgetMoved removes a key whose copy is in place.
+func (f *FS) forgetMoved(ctx context.Context, key string) error {
+	if r, ok := parseRecord(key); ok && r.id != "" {
+		return f.forget(ctx, key)
+	}
+	return f.delete(ctx, key)
+}
+
+// takeBack removes the copies of a rename that failed.
+func (f *FS) takeBack(ctx context.Context, keys []minio.ObjectInfo, source, target string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer cancel()
+	for _, o := range keys {
+		f.delete(ctx, target+o.Key[len(source):])
+	}
+	f.removeAll(ctx, target, "")
+}

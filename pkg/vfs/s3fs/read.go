@@ -1,0 +1,242 @@
+package s3fs
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"sync"
+	"time"
+
+	"github.com/minio/minio-go/v7"
+
+	"ftps/pkg/vfs"
+)
+
+// Open implements [vfs.FS]. The request that tells what the file is brings
+// its bytes as well.
+func (f *FS) Open(ctx context.Context, name vfs.Name) (vfs.File, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if name.IsRoot() {
+		return nil, vfs.ErrIsDir
+	}
+	key, err := f.key(name)
+	if err != nil {
+		return nil, err
+	}
+	times := make(chan given, 1)
+	go func() { times <- f.given(ctx, name) }()
+	// The body lives as long as the file, not as long as the command.
+	alive, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, cancel)
+	opts := minio.GetObjectOptions{Checksum: true}
+	body, info, _, err := f.store.core.GetObject(alive, f.bucket, key, opts)
+	stop()
+	t := <-times
+	if err != nil {
+		cancel()
+		if !notFound(err) {
+			return nil, explain(ctx, err)
+		}
+		_, isFile, _, err := f.look(ctx, name)
+		if err == nil {
+			err = vfs.ErrIsDir
+			if isFile {
+				err = vfs.ErrBusy // it came just now
+			}
+		}
+		return nil, err
+	}
+	if t.err != nil {
+		cancel()
+		body.Close()
+		return nil, t.err
+	}
+	o := object{size: info.Size, etag: clean(info.ETag), time: info.LastModified}
+	o.time = t.of(o)
+	file := &file{
+		fs: f, key: key, info: o.info(name.Base()), etag: o.etag, size: o.size,
+		ctx: alive, cancel: cancel, body: body,
+	}
+	if sum, err := base64.StdEncoding.DecodeString(info.ChecksumSHA256); err == nil && len(sum) == sha256.Size {
+		file.sum = sum
+	}
+	if o.size <= wholeRead {
+		if err := file.keep(); err != nil {
+			file.Close()
+			return nil, explain(ctx, err)
+		}
+	}
+	return file, nil
+}
+
+// file reads one object as it was when it was opened. One answer of the
+// store is read from front to back; it is asked again where somebody reads
+// elsewhere, or where the answer broke off.
+type file struct {
+	fs     *FS
+	key    string
+	info   vfs.Info
+	etag   string
+	size   int64
+	sum    []byte // SHA-256 as the store keeps it, nil where it does not
+	ctx    context.Context
+	cancel context.CancelFunc
+	whole  *bytes.Reader // small files
+
+	mu   sync.Mutex
+	body io.ReadCloser // nil is none
+	at   int64         // where body goes on
+	pos  int64         // of Read
+}
+
+// keep reads a small file whole.
+func (f *file) keep() error {
+	defer f.body.Close()
+	content := make([]byte, f.size)
+	_, err := io.ReadFull(f.body, content)
+	f.body = nil
+	f.whole = bytes.NewReader(content)
+	return err
+}
+
+// Info implements [vfs.File].
+func (f *file) Info() vfs.Info { return f.info }
+
+// Sum implements [vfs.Summed].
+func (f *file) Sum(algorithm string) ([]byte, bool) {
+	return f.sum, algorithm == "SHA-256" && f.sum != nil
+}
+
+// Close implements [vfs.File].
+func (f *file) Close() error {
+	f.cancel()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.body != nil {
+		f.body.Close()
+		f.body = nil
+	}
+	return nil
+}
+
+// Seek implements [vfs.File].
+func (f *file) Seek(offset int64, whence int) (int64, error) {
+	if f.whole != nil {
+		return f.whole.Seek(offset, whence)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch whence {
+	case io.SeekCurrent:
+		offset += f.pos
+	case io.SeekEnd:
+		offset += f.size
+	}
+	if offset < 0 {
+		return 0, vfs.ErrOffset
+	}
+	f.pos = offset
+	return offset, nil
+}
+
+// Read implements [vfs.File].
+func (f *file) Read(p []byte) (int, error) {
+	if f.whole != nil {
+		return f.whole.Read(p)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n, err := f.readAt(p, f.pos)
+	f.pos += int64(n)
+	return n, err
+}
+
+// ReadAt implements [vfs.File].
+func (f *file) ReadAt(p []byte, off int64) (n int, err error) {
+	if f.whole != nil {
+		return f.whole.ReadAt(p, off)
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for n < len(p) && err == nil {
+		var got int
+		got, err = f.readAt(p[n:], off+int64(n))
+		n += got
+	}
+	if n == len(p) {
+		err = nil
+	}
+	return n, err
+}
+
+// readAt reads what comes next at off. An answer that breaks off is asked
+// for again from there: a store that lost a machine serves from the others.
+func (f *file) readAt(p []byte, off int64) (int, error) {
+	if off >= f.size {
+		return 0, io.EOF
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	p = p[:min(int64(len(p)), f.size-off)]
+	var broken error
+	for attempt := range f.fs.store.opts.Attempts {
+		if attempt > 0 {
+			select {
+			case <-time.After(time.Duration(attempt) * 250 * time.Millisecond):
+			case <-f.ctx.Done():
+				return 0, context.Cause(f.ctx)
+			}
+		}
+		if f.body == nil || f.at != off {
+			if err := f.ask(off); err != nil {
+				if errors.Is(err, vfs.ErrUnavailable) {
+					broken = err
+					continue
+				}
+				return 0, err
+			}
+		}
+		n, err := f.body.Read(p)
+		f.at += int64(n)
+		if n > 0 {
+			return n, nil
+		}
+		if err == nil {
+			continue
+		}
+		f.body.Close()
+		f.body = nil
+		broken = fmt.Errorf("%w: %w", vfs.ErrUnavailable, err)
+	}
+	return 0, broken
+}
+
+// ask requests the object from off to its end, if it is still the same.
+func (f *file) ask(off int64) error {
+	if f.body != nil {
+		f.body.Close()
+		f.body = nil
+	}
+	var opts minio.GetObjectOptions
+	if err := errors.Join(opts.SetRange(off, f.size-1), opts.SetMatchETag(f.etag)); err != nil {
+		return err
+	}
+	body, _, _, err := f.fs.store.core.GetObject(f.ctx, f.fs.bucket, f.key, opts)
+	if err != nil {
+		err = explain(f.ctx, err)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = vfs.ErrBusy // removed under the reader
+		}
+		return err
+	}
+	f.body, f.at = body, off
+	return nil
+}
