@@ -47,6 +47,7 @@ var keepers = map[string][]string{
 	"testing":                        {"pkg/ftptest", "pkg/ftptest/hostile", "pkg/ftptest/terminal", "pkg/vfs/vfstest"},
 	"go.uber.org/goleak":             {},
 	"github.com/landlock-lsm":        {"pkg/wall"},
+	"github.com/minio/minio-go":      {"pkg/vfs/s3fs"},
 	"github.com/schollz/progressbar": {"pkg/shell"},
 }
 

@@ -109,6 +109,7 @@ var replyRows = []Row{
 	{"reply.data.handshake", 425, "TLS failed on the data connection", "Falló TLS en la conexión de datos"},
 	{"reply.data.busy", 425, "All data ports are taken, try again", "Todos los puertos de datos están ocupados, intente de nuevo"},
 	{"reply.data.notproven", 522, "The data connection must resume the TLS session of this login; a client that cannot needs session_reuse: prefer in its account", "La conexión de datos debe reanudar la sesión TLS de este login; un cliente que no puede necesita session_reuse: prefer en su cuenta"},
+	{"reply.unavailable", 451, "The store of the files does not answer, try again later", "El almacén de los archivos no responde, intente más tarde"},
 	{"reply.source", 451, "The file could not be read to its end", "No se pudo leer el archivo hasta el final"},
 	{"reply.nospace", 452, "No space left on the disk; nothing was changed", "No queda espacio en el disco; nada ha cambiado"},
 	{"reply.quota", 552, "The account's quota does not allow it; nothing was changed", "La cuota de la cuenta no lo permite; nada ha cambiado"},

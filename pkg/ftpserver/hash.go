@@ -16,14 +16,16 @@ import (
 	"ftps/pkg/vfs"
 )
 
-// algorithms are those of HASH, the best first; old is the verb by which
-// clients from before HASH ask for it. The weak ones guard against accidents
-// only, and clients that know no other are many.
-var algorithms = []struct {
+type algorithm struct {
 	name string
 	old  string
 	new  func() hash.Hash
-}{
+}
+
+// algorithms are those of HASH, the best first; old is the verb by which
+// clients from before HASH ask for it. The weak ones guard against accidents
+// only, and clients that know no other are many.
+var algorithms = []algorithm{
 	{"SHA-256", "XSHA256", sha256.New},
 	{"SHA-512", "XSHA512", sha512.New},
 	{"SHA-1", "XSHA1", sha1.New},
@@ -45,7 +47,7 @@ func hashFile(s *session, ctx context.Context, a arg) (reply, error) {
 	alg := algorithms[s.params.hash]
 	r := s.once.rang
 	s.once = freshOneShots()
-	sum, r, err := s.sum(ctx, a.path, r, alg.new())
+	sum, r, err := s.sum(ctx, a.path, r, alg)
 	if err != nil {
 		return reply{}, err
 	}
@@ -72,7 +74,7 @@ func oldHash(verb string) handler {
 		}
 		for _, alg := range algorithms {
 			if alg.old == verb {
-				sum, _, err := s.sum(ctx, name, rang, alg.new())
+				sum, _, err := s.sum(ctx, name, rang, alg)
 				return plain(250, strings.ToUpper(hex.EncodeToString(sum))), err
 			}
 		}
@@ -81,7 +83,7 @@ func oldHash(verb string) handler {
 }
 
 // sum hashes a file, or a range of it, and returns the range as it was.
-func (s *session) sum(ctx context.Context, name vfs.Name, r ftp.Range, h hash.Hash) ([]byte, ftp.Range, error) {
+func (s *session) sum(ctx context.Context, name vfs.Name, r ftp.Range, alg algorithm) ([]byte, ftp.Range, error) {
 	file, err := s.login.account.FS.Open(ctx, name)
 	if err != nil {
 		return nil, r, err
@@ -94,6 +96,12 @@ func (s *session) sum(ctx context.Context, name vfs.Name, r ftp.Range, h hash.Ha
 	if r.First > length || r.Last >= length {
 		return nil, r, vfs.ErrOffset
 	}
+	if stored, ok := file.(vfs.Summed); ok && r.Len() == length {
+		if sum, known := stored.Sum(alg.name); known {
+			return sum, r, nil
+		}
+	}
+	h := alg.new()
 	// A hash is a core's work for as long as the file is long, and one line
 	// asks for it.
 	release, err := s.srv.hashing.Acquire(ctx, s.login.account.Name)

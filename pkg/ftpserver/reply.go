@@ -111,6 +111,7 @@ var faults = []struct {
 	{vfs.ErrOffset, "reply.offset"},
 	{vfs.ErrBusy, "reply.busy"},
 	{vfs.ErrIncomplete, "reply.incomplete"},
+	{vfs.ErrUnavailable, "reply.unavailable"},
 	{fs.ErrNotExist, "reply.notfound"},
 	{fs.ErrExist, "reply.exists"},
 	{fs.ErrPermission, "reply.denied"},

@@ -34,7 +34,8 @@ func retrieve(s *session, ctx context.Context, a arg) (*transfer, error) {
 	}
 	ascii := s.params.ascii
 	t := &transfer{direction: event.Download, name: a.path, offset: offset}
-	t.carry = func(_ context.Context, f frame) error {
+	t.carry = func(ctx context.Context, f frame) error {
+		defer interruptible(ctx, file)()
 		dst := f.out
 		if ascii {
 			dst = ftp.NewASCIIWriter(dst)

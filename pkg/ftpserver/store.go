@@ -56,7 +56,8 @@ func (s *session) upload(ctx context.Context, name vfs.Name, how vfs.How) (*tran
 	}
 	t := &transfer{direction: event.Upload, name: name, offset: file.Offset()}
 	ascii := s.params.ascii
-	t.carry = func(_ context.Context, f frame) error {
+	t.carry = func(ctx context.Context, f frame) error {
+		defer interruptible(ctx, file)()
 		src := f.in
 		if ascii {
 			src = ftp.NewASCIIReader(src)
@@ -64,6 +65,7 @@ func (s *session) upload(ctx context.Context, name vfs.Name, how vfs.How) (*tran
 		return t.copyData(file, src, errData, nil)
 	}
 	t.settle = func(ctx context.Context, err error) error {
+		defer interruptible(ctx, file)()
 		if err == nil {
 			err = file.Commit(ctx)
 		}
@@ -73,4 +75,13 @@ func (s *session) upload(ctx context.Context, name vfs.Name, how vfs.How) (*tran
 		return nil
 	}
 	return t, nil
+}
+
+// interruptible has the end of ctx end what waits for the tree, where that
+// can take long, until stop is called: else ABOR would wait as well.
+func interruptible(ctx context.Context, file any) (stop func() bool) {
+	if travels, ok := file.(vfs.Interruptible); ok {
+		return context.AfterFunc(ctx, travels.Interrupt)
+	}
+	return func() bool { return true }
 }

@@ -75,6 +75,14 @@ type Summed interface {
 	Sum(algorithm string) (sum []byte, ok bool)
 }
 
+// Interruptible is a [File] or an [Upload] whose bytes travel: reading and
+// writing may have to wait for a store that does not answer.
+type Interruptible interface {
+	// Interrupt ends a Read or Write in progress, and a Commit, soon; later
+	// ones fail. It may be called from any goroutine.
+	Interrupt()
+}
+
 // FS is one account's tree. Its methods may be called from many goroutines.
 //
 // Every method takes a clean [Name] and follows symlinks that stay inside.
