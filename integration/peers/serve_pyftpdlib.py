@@ -17,19 +17,19 @@ class Handler(TLS_FTPHandler):
     certfile = o["both"]
     tls_control_required = tls_data_required = True
     passive_ports = range(o["first"], o["last"] + 1)
-    use_gmt_times = not o["zone"]
+    use_gmt_times = not o.get("zone")
     use_sendfile = False
-    masquerade_address = o["told"] or None
+    masquerade_address = o.get("told") or None
     proto_cmds = {k: v for k, v in TLS_FTPHandler.proto_cmds.items() if k not in o["without"]}
 
     def handle(self):
         # It has no implicit TLS of its own: TLS comes before the greeting.
-        if o["implicit"]:
+        if o.get("implicit"):
             self.secure_connection(self.get_ssl_context())
         super().handle()
 
 
-if o["zone"] and not o["mdtm_local"]:
+if o.get("zone") and not o.get("mdtm_local"):
     # MDTM in UTC as RFC 3659 has it, whatever LIST says.
     import time
     import os
@@ -48,6 +48,6 @@ if o["zone"] and not o["mdtm_local"]:
 Handler.authorizer.add_user(o["user"], o["password"], o["home"],
                             perm="elr" if o["read_only"] else "elradfmwMT")
 server = FTPServer(("127.0.0.1", o["control"]), Handler)
-if o["max_sessions"]:
+if o.get("max_sessions"):
     server.max_cons = o["max_sessions"] + 1  # it counts its own socket too
 server.serve_forever()
