@@ -24,12 +24,17 @@ import (
 	"ftps/pkg/fault"
 	"ftps/pkg/ftpserver"
 	"ftps/pkg/ftptest"
+	"ftps/pkg/handover"
 	"ftps/pkg/pki"
 	"ftps/pkg/users"
 	"ftps/pkg/vfs"
 )
 
 func TestMain(m *testing.M) {
+	if link, err := handover.Inherited(); link != nil || err != nil {
+		comeUp(link)
+		return
+	}
 	if dir := os.Getenv(shutIn); dir != "" {
 		os.Unsetenv(shutIn)
 		lookAround(dir)

@@ -219,15 +219,19 @@ func (d *Daemon) Upgrade() (version string, pid int, err error) {
 	switch {
 	case d.cfg.Program == "":
 		return "", 0, fault.New("service.upgrade.unsupported")
+	case d.left.Load():
+		return "", 0, fault.New("service.upgrade.left")
 	case !d.upgrading.TryLock():
 		return "", 0, fault.New("service.upgrade.busy")
 	}
-	defer d.upgrading.Unlock()
+	defer func() {
+		if err != nil { // else a successor has the ports, or is about to: there is never a second
+			d.upgrading.Unlock()
+		}
+	}()
 	switch {
 	case d.elder.Load():
 		return "", 0, fault.New("service.upgrade.elder.there")
-	case d.left.Load():
-		return "", 0, fault.New("service.upgrade.left")
 	case d.draining.Load():
 		return "", 0, errDraining
 	}
