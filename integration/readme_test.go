@@ -250,6 +250,9 @@ var generated = map[string]func() string{
 		b.WriteString("| flag | `ftps.yaml` | default | meaning |\n|---|---|---|---|\n")
 		for _, s := range config.Settings() {
 			flags := "`--" + s.Name + "`"
+			if s.Secret {
+				flags = "none"
+			}
 			if s.Short != "" {
 				flags = "`-" + s.Short + "`, " + flags
 			}

@@ -103,6 +103,13 @@ func (a *app) serve(ctx context.Context, set *config.Server, d *demo, again func
 		}
 		cfg.WebhookSecret = secret
 	}
+	if set.S3SecretFile != "" {
+		secret, err := os.ReadFile(set.S3SecretFile)
+		if err != nil {
+			return fault.Wrap(err, "cli.server.store.secret", set.S3SecretFile, err)
+		}
+		cfg.S3.SecretKey = string(bytes.TrimSpace(secret))
+	}
 	d.apply(set, &cfg)
 	if set.Check {
 		return a.check(cfg)
@@ -284,6 +291,11 @@ func daemonConfig(set *config.Server, lang catalog.Lang) daemon.Config {
 		Webhook:     set.Webhook,
 		Hook:        set.Hook,
 		HookTimeout: set.HookTimeout,
+
+		S3: daemon.S3{
+			Endpoint: set.S3Endpoint, Region: set.S3Region, AccessKey: set.S3AccessKey,
+			SecretKey: set.S3SecretKey, CA: set.S3CA,
+		},
 
 		Wall:    wall.Mode(set.Landlock),
 		Xferlog: set.Xferlog,

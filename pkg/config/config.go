@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"net/netip"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -75,6 +76,9 @@ type Server struct {
 	LogLevel  slog.Level
 	Xferlog   string // path, or ""
 
+	S3Endpoint                                             *url.URL // nil is none
+	S3Region, S3AccessKey, S3SecretKey, S3SecretFile, S3CA string
+
 	Webhook, WebhookSecretFile, Hook string
 	HookTimeout                      time.Duration
 
@@ -124,7 +128,7 @@ func AddFlags(set *pflag.FlagSet, text func(key string, args ...any) string) {
 // name.
 func AddNamed(set *pflag.FlagSet, text func(key string, args ...any) string, names ...string) {
 	for _, row := range Settings() {
-		if set.Lookup(row.Name) != nil || len(names) > 0 && !slices.Contains(names, row.Name) {
+		if row.Secret || set.Lookup(row.Name) != nil || len(names) > 0 && !slices.Contains(names, row.Name) {
 			continue
 		}
 		value := &flagValue{row: row, words: row.defaults(), word: "bool"}

@@ -196,7 +196,7 @@ func TestTheExampleSetsNothingAndItsLinesAreTheDefaults(t *testing.T) {
 		if err != nil || len(s.named) == 0 || s.Named("host") {
 			t.Fatalf("%v: as written: %+v, %v", lang, s, err)
 		}
-		lines := regexp.MustCompile(`(?m)^#([a-z_]+: )`)
+		lines := regexp.MustCompile(`(?m)^#([a-z0-9_]+: )`)
 		if n := len(lines.FindAllString(example.String(), -1)); n != len(Settings())-1 {
 			t.Errorf("%v: %d keys, want %d", lang, n, len(Settings())-1)
 		}

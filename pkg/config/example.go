@@ -22,7 +22,11 @@ func WriteExample(w io.Writer, text func(key string, args ...any) string) error 
 		}
 		b.WriteString("\n")
 		comment(&b, plainHelp(text(row.Help)))
-		comment(&b, text("config.example.names", "--"+row.Name, row.Env()))
+		if row.Secret {
+			comment(&b, text("config.example.secret", row.Env()))
+		} else {
+			comment(&b, text("config.example.names", "--"+row.Name, row.Env()))
+		}
 		fmt.Fprintf(&b, "#%s: %s\n", row.Key(), row.yaml())
 	}
 	_, err := io.WriteString(w, b.String())

@@ -29,6 +29,7 @@ type Setting struct {
 	List    bool // may be given more than once
 	Octal   bool
 	NoFile  bool // has no key in the file
+	Secret  bool // has no flag, whose words every user of the machine can see, and is shown to nobody
 	Live    bool // a change takes hold while the server runs
 
 	parse func(*Server, []string) error
@@ -76,6 +77,18 @@ func Settings() []Setting {
 			parse: needed(func(s *Server) *string { return &s.RootDir })},
 		{Name: "users", Default: "users.yaml", Group: files, Help: "config.help.users",
 			parse: needed(func(s *Server) *string { return &s.Users })},
+		{Name: "s3-endpoint", Group: files, Help: "config.help.s3_endpoint",
+			parse: parseStoreURL},
+		{Name: "s3-region", Group: files, Help: "config.help.s3_region",
+			parse: text(func(s *Server) *string { return &s.S3Region })},
+		{Name: "s3-access-key", Secret: true, Group: files, Help: "config.help.s3_access_key",
+			parse: text(func(s *Server) *string { return &s.S3AccessKey })},
+		{Name: "s3-secret-key", Secret: true, Group: files, Help: "config.help.s3_secret_key",
+			parse: text(func(s *Server) *string { return &s.S3SecretKey })},
+		{Name: "s3-secret-file", Group: files, Help: "config.help.s3_secret_file",
+			parse: text(func(s *Server) *string { return &s.S3SecretFile })},
+		{Name: "s3-ca", Group: files, Help: "config.help.s3_ca",
+			parse: text(func(s *Server) *string { return &s.S3CA })},
 		{Name: "umask", Default: "027", Octal: true, Live: true, Group: files, Help: "config.help.umask",
 			parse: parseUmask},
 		{Name: "no-fsync", Default: "false", Bool: true, Live: true, Group: files, Help: "config.help.no_fsync",
@@ -481,6 +494,23 @@ func parseListen(s *Server, words []string) error {
 		}
 		s.ACMEListen = append(s.ACMEListen, word)
 	}
+	return nil
+}
+
+// parseStoreURL reads the address of an object store. What stands before an @
+// would be a secret in a place where it is shown.
+func parseStoreURL(s *Server, words []string) error {
+	if s.S3Endpoint = nil; words[0] == "" {
+		return nil
+	}
+	u, err := url.Parse(words[0])
+	switch {
+	case err != nil || u.User != nil:
+		return fault.New("config.value.store", "…")
+	case u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
+		return fault.New("config.value.store", words[0])
+	}
+	s.S3Endpoint = u
 	return nil
 }
 

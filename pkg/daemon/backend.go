@@ -19,7 +19,7 @@ import (
 	"ftps/pkg/limit"
 	"ftps/pkg/users"
 	"ftps/pkg/vfs"
-	"ftps/pkg/vfs/jail"
+	"ftps/pkg/vfs/s3fs"
 )
 
 // backend joins accounts, homes and limits to what the protocol engine asks
@@ -27,6 +27,7 @@ import (
 type backend struct {
 	cfg      Config
 	live     atomic.Pointer[Config] // cfg with what a reload changed
+	store    *s3fs.Store            // nil is none
 	verifier *users.Verifier
 	logins   *limit.Logins
 	turns    *limit.Turns
@@ -76,8 +77,12 @@ func newBackend(cfg Config, list *users.List) (*backend, error) {
 			return nil, err
 		}
 	}
+	store, err := connectStore(cfg.S3)
+	if err != nil {
+		return nil, err
+	}
 	b := &backend{
-		cfg: cfg,
+		cfg: cfg, store: store,
 		// A check is a fifth of a second of one core; half of them stay free
 		// for those who are in already.
 		verifier: users.NewVerifier(list, limit.NewChecks(max(1, runtime.GOMAXPROCS(0)/2))),
@@ -170,13 +175,7 @@ func (b *backend) reuse(u *users.User) dataport.Reuse {
 
 // openTree opens the account's home, with its quota round it.
 func (b *backend) openTree(ctx context.Context, u *users.User, common *shared) (vfs.FS, error) {
-	if err := makeHome(b.cfg.RootDir, u.Home); err != nil {
-		return nil, err
-	}
-	live := b.live.Load()
-	home, err := jail.Open(homeOf(b.cfg.RootDir, u.Home), jail.Options{
-		Account: u.Name, Umask: live.Umask, NoSync: live.NoSync,
-	})
+	home, err := b.openHome(ctx, u)
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +191,7 @@ func (b *backend) openTree(ctx context.Context, u *users.User, common *shared) (
 // count in, before the first of them.
 func (b *backend) meter(ctx context.Context, home vfs.FS, common *shared) (vfs.FS, error) {
 	for _, c := range common.counts[:max(0, len(common.counts)-1)] {
-		above, err := jail.Open(c.folder, jail.Options{})
+		above, err := b.openCounted(c.folder)
 		if err != nil {
 			return nil, err
 		}
@@ -210,6 +209,9 @@ func (b *backend) meter(ctx context.Context, home vfs.FS, common *shared) (vfs.F
 func (b *backend) folderOf(home string) string {
 	if real, known := b.real[home]; known {
 		return real
+	}
+	if bucket, prefix, ok := s3fs.ParseHome(home); ok {
+		return strings.TrimSuffix("s3://"+bucket+"/"+prefix, "/")
 	}
 	dir := homeOf(b.cfg.RootDir, home)
 	if abs, err := filepath.Abs(dir); err == nil {

@@ -51,7 +51,17 @@ func Check(cfg Config) []error {
 	if err != nil {
 		return append(wrong, err)
 	}
+	store, err := connectStore(cfg.S3)
+	note(err)
+	if err == nil {
+		for _, home := range storeHomes(list) {
+			note(reachStore(context.Background(), store, home))
+		}
+	}
 	for u := range list.All {
+		if inStore(u.Home) {
+			continue
+		}
 		dir := homeOf(cfg.RootDir, u.Home)
 		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
 			continue // will be made

@@ -108,6 +108,8 @@ type Config struct {
 	Hook          string // path of a program that is run, or ""
 	HookTimeout   time.Duration
 
+	S3 S3 // where homes in an object store are
+
 	Xferlog  string         // path of the transfer log, or ""
 	Level    *slog.LevelVar // of Log, to be changed while running; or nil
 	LogLevel slog.Level     // what Level is to be
@@ -419,6 +421,10 @@ func (d *Daemon) Run(ctx context.Context, now <-chan struct{}) error {
 		all.Go(func() { _ = watch.File(serving, file, d.settingsRead, func() { _, _ = d.Reload() }) }) // told to the log
 	}
 	all.Go(func() { d.sweep(serving) })
+	if d.backend.store != nil {
+		defer d.backend.store.Close()
+		all.Go(func() { d.tendStore(serving) })
+	}
 	all.Go(func() { d.housekeeping(serving) })
 	all.Go(func() { d.followPublic(serving) })
 	if d.socket != nil {

@@ -39,7 +39,7 @@ func prepareRoot(dir string, mayMake bool, who *identity) error {
 
 // homeOf returns an account's home on the disk.
 func homeOf(root, home string) string {
-	if filepath.IsAbs(home) {
+	if filepath.IsAbs(home) || inStore(home) {
 		return home
 	}
 	return filepath.Join(root, home)
@@ -47,6 +47,9 @@ func homeOf(root, home string) string {
 
 // makeHome makes an account's home where there is none.
 func makeHome(root, home string) error {
+	if inStore(home) {
+		return nil
+	}
 	dir := homeOf(root, home)
 	if _, err := os.Stat(dir); err == nil {
 		return nil // jail.Open says what is wrong with it

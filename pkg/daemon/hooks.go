@@ -58,7 +58,7 @@ func (d *Daemon) openHooks() error {
 // homeOfUser is where an account's files lie.
 func (d *Daemon) homeOfUser(name string) (string, bool) {
 	u, ok := d.backend.verifier.List().Lookup(name)
-	if !ok {
+	if !ok || inStore(u.Home) {
 		return "", false
 	}
 	home, err := filepath.Abs(homeOf(d.cfg.RootDir, u.Home)) // the program runs elsewhere

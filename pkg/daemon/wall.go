@@ -23,6 +23,9 @@ func (d *Daemon) folders(list *users.List) []wall.Folder {
 	}
 	add("homes", wall.Tree, d.cfg.RootDir)
 	for u := range list.All {
+		if inStore(u.Home) {
+			continue
+		}
 		// One below the root may be a symlink that leads elsewhere.
 		if home := homeOf(d.cfg.RootDir, u.Home); !below(d.cfg.RootDir, home) {
 			add("homes", wall.Tree, home)
@@ -72,8 +75,10 @@ func (d *Daemon) folders(list *users.List) []wall.Folder {
 	return append(table, d.cfg.Reach...)
 }
 
-// calls reports whether the server calls others by https.
-func (d *Daemon) calls() bool { return d.issuer != nil || d.cfg.Webhook != "" }
+// calls reports whether the server calls others, by https or by name.
+func (d *Daemon) calls() bool {
+	return d.issuer != nil || d.cfg.Webhook != "" || d.cfg.S3.Endpoint != nil
+}
 
 // below reports whether path, or what it leads to, lies below root.
 func below(root, path string) bool {
@@ -118,7 +123,7 @@ func (d *Daemon) shut(list *users.List) error {
 // account's may be anywhere.
 func (d *Daemon) admits(list *users.List) error {
 	for u := range list.All {
-		if home := homeOf(d.cfg.RootDir, u.Home); !u.Disabled && !d.wall.Admits(home, wall.Tree) {
+		if home := homeOf(d.cfg.RootDir, u.Home); !u.Disabled && !inStore(home) && !d.wall.Admits(home, wall.Tree) {
 			return fault.New("wall.home", u.Name, fault.New("wall.outside", home))
 		}
 	}

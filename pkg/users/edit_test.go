@@ -201,7 +201,7 @@ func TestEditsOfAccountsThatAreNotThere(t *testing.T) {
 		t.Errorf("removing from nothing: %v", err)
 	}
 	for _, bad := range []User{{Name: "x", Hash: "secret"}, {Name: "x", Hash: hash2}, {Name: "x", Hash: hash2, Perm: vfs.Read, Home: "s3://a/b"},
-		{Name: "x", Hash: hash2, Perm: vfs.Read, Home: "s3://bucket/a"}} {
+		{Name: "x", Hash: hash2, Perm: vfs.Read, Home: "s3://bucket/../a"}} {
 		if _, err := add("f", bad).apply("f", text); err == nil || errors.Is(err, ErrUneasy) || errors.Is(err, ErrInvalid) {
 			t.Errorf("%+v: %v", bad, err)
 		}

@@ -4,10 +4,12 @@ import (
 	"encoding/base64"
 	"net/netip"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 
@@ -22,9 +24,6 @@ type key struct {
 	read     func(p *parser, value *yaml.Node, u *User) error
 }
 
-// s3Homes is not a key of its own but a kind of home.
-const s3Homes = "s3://"
-
 // keys is every key there is. A setting that nobody enforces yet would
 // promise what the server does not keep: a file that has one is refused, by
 // name, until its line here says true.
@@ -32,7 +31,6 @@ var keys = []key{
 	{"name", true, readName},
 	{"password", true, readPassword},
 	{"home", true, readHome},
-	{s3Homes, false, nil},
 	{"permissions", true, readPermissions},
 	{"quota", true, readQuota},
 	{"max_sessions", true, readMaxSessions},
@@ -99,9 +97,6 @@ func readHome(p *parser, value *yaml.Node, u *User) (err error) {
 	if u.Home, err = text(value, "users.type.string", "!!str"); err != nil {
 		return err
 	}
-	if strings.HasPrefix(u.Home, "s3://") && !p.enforced(s3Homes) {
-		return fault.New("users.key.unenforced", s3Homes)
-	}
 	return CheckHome(u.Home)
 }
 
@@ -112,7 +107,9 @@ func CheckHome(home string) error {
 		return fault.New("users.home.bad", strconv.Quote(home))
 	}
 	if bucket, ok := strings.CutPrefix(home, "s3://"); ok {
-		if bucket == "" || bucket[0] == '/' {
+		bucket, prefix, _ := strings.Cut(bucket, "/")
+		prefix = strings.TrimSuffix(prefix, "/")
+		if !bucketForm.MatchString(bucket) || prefix != "" && !cleanPrefix(prefix) {
 			return fault.New("users.home.bad", strconv.Quote(home))
 		}
 		return nil
@@ -124,6 +121,19 @@ func CheckHome(home string) error {
 		}
 	}
 	return nil
+}
+
+// bucketForm is what stores take for the name of a bucket.
+var bucketForm = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+
+// cleanPrefix reports whether every part of a prefix could be a folder's name.
+func cleanPrefix(prefix string) bool {
+	for part := range strings.SplitSeq(prefix, "/") {
+		if part == "" || part == "." || part == ".." || len(part) > vfs.MaxName || !vfs.Listable(part) {
+			return false
+		}
+	}
+	return utf8.ValidString(prefix) && len(prefix) < 512
 }
 
 func readPermissions(_ *parser, value *yaml.Node, u *User) error {

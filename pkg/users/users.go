@@ -20,7 +20,7 @@ import (
 type User struct {
 	Name        string
 	Hash        string // bcrypt
-	Home        string // below the root folder, or absolute
+	Home        string // below the root folder, absolute, or s3://bucket/prefix/
 	Perm        vfs.Perm
 	Quota       int64 // bytes; 0 is none
 	MaxSessions int   // 0 is no limit of its own

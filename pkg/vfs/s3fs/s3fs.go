@@ -122,6 +122,9 @@ func Connect(o Options) (*Store, error) {
 	}, nil
 }
 
+// Endpoint is the store's address, for people.
+func (s *Store) Endpoint() string { return s.opts.Endpoint.Redacted() }
+
 // Close gives back idle connections.
 func (s *Store) Close() { s.http.CloseIdleConnections() }
 

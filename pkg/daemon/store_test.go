@@ -1,0 +1,59 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"ftps/pkg/catalog"
+	"ftps/pkg/users"
+)
+
+func TestHomesInAnotherHomeOfTheStoreAreSweptWithIt(t *testing.T) {
+	list := users.NewList(users.User{Name: "a", Home: "s3://one/a/b/"}, users.User{Name: "b", Home: "s3://one/a"},
+		users.User{Name: "c", Home: "s3://one/ab"}, users.User{Name: "d", Home: "folder"}, users.User{Name: "e", Home: "s3://two", Disabled: true})
+	if got := storeHomes(list); !slices.Equal(got, []string{"s3://one/a/", "s3://one/ab/"}) {
+		t.Errorf("%q", got)
+	}
+}
+
+func TestAHomeInTheStoreIsNoFolder(t *testing.T) {
+	if got := homeOf("/srv", "s3://bucket/a/"); got != "s3://bucket/a/" {
+		t.Error(got)
+	}
+	root := t.TempDir()
+	if err := makeHome(root, "s3://bucket/a/"); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAnAccountInAStoreThatIsAwayIsToldSoAndTheOthersGoOn(t *testing.T) {
+	there := account("diego")
+	far := account("ana")
+	far.Home = "s3://bucket/ana/"
+	h := newHost(t, there, far)
+	away, err := url.Parse("http://127.0.0.1:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.cfg.S3 = S3{Endpoint: away, Region: "us-east-1", AccessKey: "name", SecretKey: "hidden"}
+	d, _ := h.start()
+	h.log.wait(t, "store")
+	c := h.secure(d)
+	c.Cmd(331, "USER ana")
+	if said := c.Cmd(451, "PASS secreto"); !strings.Contains(said, "store") {
+		t.Error(said)
+	}
+	h.login(d, "diego").Cmd(250, "MLST")
+	if wrong := Check(h.cfg); len(wrong) == 0 || !strings.Contains(catalog.Explain(catalog.English, errors.Join(wrong...)), "bucket bucket of http://127.0.0.1:1 cannot be reached") {
+		t.Errorf("%v", wrong)
+	}
+	for _, line := range h.log.lines() {
+		if strings.Contains(fmt.Sprint(line), "hidden") {
+			t.Errorf("the secret is in the log: %v", line)
+		}
+	}
+}
