@@ -213,6 +213,14 @@ func TestCatGoesOnWhereItWasAndNeverIntoAnotherFile(t *testing.T) {
 	}
 }
 
+func TestCatTakesNoLossBeforeTheFirstByteForAChangedFile(t *testing.T) {
+	st, _, s := linked(t, 3, hostile.Options{Hooks: hooks{"MLST": once(1, hangup)}})
+	out, _, err := st.run(t, "cat docs/notes.txt")
+	if err != nil || out != "notes" || s.Count("MLST") != 2 {
+		t.Errorf("%q, %v, %q", out, err, s.Log())
+	}
+}
+
 func TestAnInterruptWhileItConnectsAgainIsHeard(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	st, _, _ := linked(t, 5, hostile.Options{Hooks: hooks{

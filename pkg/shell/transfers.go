@@ -96,6 +96,7 @@ func (m Mover) transfer(ctx context.Context, o mirror.Options, tell func(mirror.
 // was written, if the file is still the same.
 func (m Mover) Read(ctx context.Context, remote string, offset int64, out io.Writer) error {
 	var before ftp.Entry
+	known := false // before is what the server said of the file at first
 	for attempt := 0; ; attempt++ {
 		conn, err := m.Link.Conn(ctx)
 		if err != nil {
@@ -109,8 +110,8 @@ func (m Mover) Read(ctx context.Context, remote string, offset int64, out io.Wri
 		}
 		switch {
 		case err != nil:
-		case attempt == 0:
-			before = now
+		case !known:
+			before, known = now, true
 		case now.Size != before.Size || !now.ModTime.Equal(before.ModTime):
 			return mirror.ErrChanged
 		}
