@@ -160,12 +160,17 @@ func (d *Daemon) succeed(ctx context.Context) error {
 	if err := link.Send(sayReady, readyBody{d.cfg.Version, os.Getpid()}); err != nil {
 		return fault.Wrap(err, "service.upgrade.elder", err)
 	}
+	var early []dataport.Note // said after the state was taken, and on its way before it
 	for {
 		m, err := link.Receive()
 		if err != nil {
 			return fault.Wrap(err, "service.upgrade.elder", err)
 		}
 		if m.Kind != sayGo {
+			var note dataport.Note
+			if m.Kind == sayNote && m.Into(&note) == nil {
+				early = append(early, note)
+			}
 			m.Close()
 			continue
 		}
@@ -174,7 +179,7 @@ func (d *Daemon) succeed(ctx context.Context) error {
 			return fault.Wrap(err, "service.upgrade.elder", err)
 		}
 		d.server.Number(body.Next)
-		d.ports.Inherit(body.Notes, func(n dataport.Note, conn net.Conn) {
+		d.ports.Inherit(append(body.Notes, early...), func(n dataport.Note, conn net.Conn) {
 			if conn != nil {
 				_ = link.Give(sayConn, n, conn)
 			} else {
@@ -286,12 +291,14 @@ func (d *Daemon) raise(link *handover.Link, cmd *exec.Cmd, ended <-chan error) (
 	answered := make(chan answer, 1)
 	go func() {
 		m, err := link.Receive()
+		if err != nil {
+			answered <- answer{err: err}
+			return
+		}
 		defer m.Close()
 		var a answer
 		var why string
 		switch {
-		case err != nil:
-			a.err = err
 		case m.Kind == sayReady:
 			a.err = m.Into(&a.ready)
 		case m.Kind == sayFail && m.Into(&why) == nil:
