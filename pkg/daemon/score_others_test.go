@@ -57,6 +57,7 @@ func TestASparedAddressIsLetInWhoeverMisbehavesInItsSlash64(t *testing.T) {
 	waits := h.stranger(d, "2001:db8:0:1::7") // has not logged in yet
 	waits.Expect(220)
 	misbehaviour["HTTP"].do(h, d, "2001:db8:0:1::bad")
+	eventually(t, "the ban", func() bool { return len(d.Bans()) == 1 })
 	h.stranger(d, "2001:db8:0:1::bad").Expect(421)
 	h.stranger(d, "2001:db8:0:1::7").Expect(220)
 	waits.Cmd(214, "HELP NOOP")
