@@ -7,9 +7,11 @@ import (
 	"crypto/sha256"
 	"crypto/sha512"
 	"encoding/hex"
+	"errors"
 	"hash"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"strings"
 
 	"ftps/pkg/ftp"
@@ -47,7 +49,7 @@ func hashFile(s *session, ctx context.Context, a arg) (reply, error) {
 	alg := algorithms[s.params.hash]
 	r := s.once.rang
 	s.once = freshOneShots()
-	sum, r, err := s.sum(ctx, a.path, r, alg)
+	sum, r, err := s.sum(ctx, "HASH", a.path, r, alg)
 	if err != nil {
 		return reply{}, err
 	}
@@ -74,7 +76,7 @@ func oldHash(verb string) handler {
 		}
 		for _, alg := range algorithms {
 			if alg.old == verb {
-				sum, _, err := s.sum(ctx, name, rang, alg)
+				sum, _, err := s.sum(ctx, verb, name, rang, alg)
 				return plain(250, strings.ToUpper(hex.EncodeToString(sum))), err
 			}
 		}
@@ -82,9 +84,30 @@ func oldHash(verb string) handler {
 	}
 }
 
+// hashable opens what may be hashed under a name: the file, for who may read
+// it, and where there is none the part that this account left, for who could
+// also go on from it. SIZE has told its length already; this tells whether it
+// is the beginning of what the client has.
+func (s *session) hashable(ctx context.Context, verb string, name vfs.Name) (vfs.File, error) {
+	tree, perm := s.login.account.FS, s.login.account.Perm
+	err := refuse("reply.noright", verb)
+	if perm&vfs.Read != 0 {
+		var file vfs.File
+		if file, err = tree.Open(ctx, name); !errors.Is(err, fs.ErrNotExist) {
+			return file, err
+		}
+	}
+	if perm&(vfs.Write|vfs.Append) != 0 {
+		if part, perr := tree.OpenPart(ctx, name); perr == nil {
+			return part, nil
+		}
+	}
+	return nil, err
+}
+
 // sum hashes a file, or a range of it, and returns the range as it was.
-func (s *session) sum(ctx context.Context, name vfs.Name, r ftp.Range, alg algorithm) ([]byte, ftp.Range, error) {
-	file, err := s.login.account.FS.Open(ctx, name)
+func (s *session) sum(ctx context.Context, verb string, name vfs.Name, r ftp.Range, alg algorithm) ([]byte, ftp.Range, error) {
+	file, err := s.hashable(ctx, verb, name)
 	if err != nil {
 		return nil, r, err
 	}

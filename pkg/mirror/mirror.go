@@ -149,6 +149,7 @@ var (
 	ErrSourceChanged error = fault.New("client.resume.changed")
 	ErrOverlap       error = fault.New("client.resume.overlap")
 	ErrNoResume      error = fault.New("client.resume.refused")
+	ErrUnproven      error = fault.New("client.resume.unproven")
 )
 
 // Result sums up a run.

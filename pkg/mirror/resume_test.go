@@ -287,9 +287,12 @@ func brokenUpload(t *testing.T, hidden bool) (*hostile.Server, *mirror.Transfer,
 }
 
 func TestAnUploadGoesOnWhereItStopped(t *testing.T) {
-	for name, hidden := range map[string]bool{"a part in sight": false, "a part that cannot be read": true} {
+	for name, hidden := range map[string]bool{"a part in sight": false, "a part that cannot be read, and nobody wants proof": true} {
 		t.Run(name, func(t *testing.T) {
 			s, tr, told, local := brokenUpload(t, hidden)
+			if hidden {
+				tr.SetVerify(mirror.VerifyNone)
+			}
 			r, err := tr.Put(within(t), local, "/f", mirror.Options{Resume: true})
 			if err != nil || r.Bytes != length-cutAt {
 				t.Errorf("%v, %+v", err, r)
@@ -304,6 +307,22 @@ func TestAnUploadGoesOnWhereItStopped(t *testing.T) {
 				t.Errorf("again: %v, %+v", err, r)
 			}
 		})
+	}
+}
+
+// The record alone took what another client had left for the beginning of
+// the file.
+func TestAPartThatCannotBeCheckedIsNotGoneOnFrom(t *testing.T) {
+	s, tr, told, local := brokenUpload(t, true)
+	s.Put("/f.ftps-part", content(cutAt + 3)[:cutAt], time.Now())
+	if _, err := tr.Put(within(t), local, "/f", mirror.Options{Resume: true}); err != nil {
+		t.Fatal(err)
+	}
+	if f, _ := s.File("/f"); !bytes.Equal(f.Data, content(length)) {
+		t.Error("spliced")
+	}
+	if again := of[mirror.Restarted](told); len(again) != 1 || again[0].Reason != mirror.ErrUnproven {
+		t.Errorf("told %v", again)
 	}
 }
 

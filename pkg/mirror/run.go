@@ -78,23 +78,17 @@ func (r *run) folders(ctx context.Context, root *os.Root) error {
 		}
 		return ctx.Err()
 	}
-	if len(r.plan.Folders) == 0 {
-		return nil
-	}
-	c, err := r.t.pool.Get(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { r.t.pool.Put(c) }()
 	for _, f := range r.plan.Folders {
-		if err := makeRemote(ctx, c, f.Remote); err != nil {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			r.failed(f, err)
-			if !c.Usable() {
-				return err
-			}
+		reached, err := r.t.again(ctx, f, func(c *ftpclient.Conn, _ bool) error { return makeRemote(ctx, c, f.Remote) })
+		if err == nil {
+			continue
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		r.failed(f, err)
+		if !reached {
+			return err
 		}
 	}
 	return nil
@@ -109,8 +103,12 @@ func makeRemote(ctx context.Context, c *ftpclient.Conn, folder string) error {
 	err := c.Mkdir(ctx, folder)
 	var reply *ftpclient.ReplyError
 	if errors.As(err, &reply) && c.Usable() {
-		if e, statErr := c.Stat(ctx, folder); statErr == nil && e.Type == ftp.Dir {
+		e, statErr := c.Stat(ctx, folder)
+		switch {
+		case statErr == nil && e.Type == ftp.Dir:
 			return nil
+		case statErr != nil && !c.Usable():
+			return statErr
 		}
 	}
 	return err

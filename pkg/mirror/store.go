@@ -290,10 +290,13 @@ func (p *putting) goOn(n int64) (offset int64, reason, err error) {
 	d, err := p.conn.Retrieve(p.ctx, p.target, n-back)
 	var reply *ftpclient.ReplyError
 	if errors.As(err, &reply) && p.conn.Usable() {
-		// A server that hides its parts will not read one back. It keeps
-		// them for whoever began them, and the record says that this was
-		// from the file as it is.
-		return n, nil, nil
+		// Neither hashed nor read back. The record says that an upload from
+		// this very file was begun, not that these bytes are of it: another
+		// client may have left them since.
+		if p.run.t.cfg.Verify == VerifyNone {
+			return n, nil, nil
+		}
+		return 0, ErrUnproven, nil
 	}
 	if err != nil {
 		return 0, nil, err

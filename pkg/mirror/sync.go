@@ -311,7 +311,7 @@ func (t *Transfer) delete(ctx context.Context, c *Changes, deletions []Change, r
 		remove = t.removeRemote
 	}
 	return remove(ctx, c.plan, deletions, func(change Change, err error) {
-		item := Item{Remote: joinRemote(c.plan.Base, change.Name), Local: change.Name, Folder: change.Folder}
+		item := deleted(c.plan, change)
 		if err != nil {
 			result.Failed = append(result.Failed, Failure{Name: change.Name, Err: told(err)})
 			t.tell(Failed{Item: item, Err: told(err)})
@@ -357,25 +357,22 @@ func straight(root *os.Root, name string, folder bool) error {
 }
 
 func (t *Transfer) removeRemote(ctx context.Context, p *Plan, deletions []Change, tell func(Change, error)) error {
-	c, err := t.pool.Get(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { t.pool.Put(c) }()
 	for _, change := range deletions {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		remote := joinRemote(p.Base, change.Name)
-		if change.Folder {
-			err = c.Rmdir(ctx, remote)
-		} else {
-			err = c.Delete(ctx, remote)
-		}
+		item := deleted(p, change)
+		reached, err := t.again(ctx, item, func(c *ftpclient.Conn, before bool) error {
+			return remove(ctx, c, item.Remote, change.Folder, before)
+		})
 		tell(change, err)
-		if err != nil && !c.Usable() {
+		if err != nil && !reached {
 			return err
 		}
 	}
 	return nil
+}
+
+func deleted(p *Plan, change Change) Item {
+	return Item{Remote: joinRemote(p.Base, change.Name), Local: change.Name, Folder: change.Folder}
 }

@@ -114,6 +114,12 @@ type FS interface {
 	// there is none, where it is empty, or where a whole file has the name.
 	Part(ctx context.Context, name Name) (int64, error)
 
+	// OpenPart opens that part for reading, so that whoever left it can have
+	// it compared before going on from it; the errors are Part's. What is
+	// written to it meanwhile may show or not. A store that cannot read a
+	// part back answers errors.ErrUnsupported.
+	OpenPart(ctx context.Context, name Name) (File, error)
+
 	Mkdir(ctx context.Context, name Name) error
 	Rmdir(ctx context.Context, name Name) error      // parts in it do not count as content and go with it
 	Remove(ctx context.Context, name Name) error     // a file, a symlink itself, or the part where there is no file

@@ -95,6 +95,10 @@ func (c *Session) serve() {
 		c.server.mu.Unlock()
 		verb, arg, _ := strings.Cut(line, " ")
 		if c.hooked(verb, arg) {
+			switch verb {
+			case "RETR", "STOR", "APPE":
+				c.rest = 0 // RFC 3659 §5.3: an offset is for the next transfer only
+			}
 			continue
 		}
 		if !c.run(verb, arg) {

@@ -106,25 +106,63 @@ func claim(folder *os.Root, base string, file *os.File) (bool, error) {
 
 // Part implements [vfs.FS].
 func (f *FS) Part(ctx context.Context, name vfs.Name) (int64, error) {
+	var size int64
+	err := f.toPart(ctx, name, func(_ *os.Root, _ string, info fs.FileInfo) error {
+		size = info.Size()
+		return nil
+	})
+	return size, err
+}
+
+// OpenPart implements [vfs.FS].
+func (f *FS) OpenPart(ctx context.Context, name vfs.Name) (vfs.File, error) {
+	var opened *file
+	err := f.toPart(ctx, name, func(folder *os.Root, hidden string, seen fs.FileInfo) error {
+		o, err := folder.OpenFile(hidden, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+		if err != nil {
+			return err
+		}
+		// What was swapped in since it was looked at is not the part.
+		info, err := o.Stat()
+		if err == nil && !os.SameFile(seen, info) {
+			err = fs.ErrNotExist
+		}
+		if err != nil {
+			o.Close()
+			return err
+		}
+		opened = &file{o, describe(name.Base(), info)}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return opened, nil
+}
+
+// toPart finds the account's part of what is to have a name, and hands over
+// its folder, its hidden name and what it is.
+func (f *FS) toPart(ctx context.Context, name vfs.Name, do func(folder *os.Root, hidden string, info fs.FileInfo) error) error {
 	if ctx.Err() != nil {
-		return 0, context.Cause(ctx)
+		return context.Cause(ctx)
 	}
 	folder, base, err := f.spot(name)
 	if err != nil {
-		return 0, f.explain(err)
+		return f.explain(err)
 	}
 	defer folder.Close()
 	if _, err := folder.Lstat(base); err == nil {
-		return 0, fs.ErrNotExist
+		return fs.ErrNotExist
 	}
-	info, err := folder.Lstat(partName(f.opts.Account, base))
+	hidden := partName(f.opts.Account, base)
+	info, err := folder.Lstat(hidden)
 	if err != nil {
-		return 0, f.explain(err)
+		return f.explain(err)
 	}
 	if !info.Mode().IsRegular() || info.Size() == 0 {
-		return 0, fs.ErrNotExist
+		return fs.ErrNotExist
 	}
-	return info.Size(), nil
+	return f.explain(do(folder, hidden, info))
 }
 
 // Swept says what a sweep removed.

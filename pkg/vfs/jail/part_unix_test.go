@@ -41,6 +41,9 @@ func TestAccountsThatShareAHomeHavePartsOfTheirOwn(t *testing.T) {
 	if _, err := bob.Part(t.Context(), bob.name("/f")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("bob sees a part: %v", err)
 	}
+	if _, err := bob.OpenPart(t.Context(), bob.name("/f")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("bob opens a part: %v", err)
+	}
 	if _, err := bob.Create(t.Context(), bob.name("/f"), vfs.How{Offset: 1, Size: -1}); !errors.Is(err, vfs.ErrOffset) {
 		t.Errorf("bob goes on from a part: %v", err)
 	}

@@ -189,20 +189,36 @@ func (f *FS) Open(ctx context.Context, name vfs.Name) (vfs.File, error) {
 
 // Part implements [vfs.FS].
 func (f *FS) Part(ctx context.Context, name vfs.Name) (int64, error) {
+	data, err := f.part(ctx, name)
+	return int64(len(data)), err
+}
+
+// OpenPart implements [vfs.FS].
+func (f *FS) OpenPart(ctx context.Context, name vfs.Name) (vfs.File, error) {
+	data, err := f.part(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	// Uploads write behind what is there already, or to another buffer.
+	info := vfs.Info{Name: name.Base(), Size: int64(len(data)), Mode: 0o600, Links: 1}
+	return &file{bytes.NewReader(data), info}, nil
+}
+
+func (f *FS) part(ctx context.Context, name vfs.Name) ([]byte, error) {
 	if ctx.Err() != nil {
-		return 0, context.Cause(ctx)
+		return nil, context.Cause(ctx)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	folder, err := f.folder(name)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	p := folder.parts[name.Base()]
 	if folder.entries[name.Base()] != nil || p == nil || len(p.data) == 0 {
-		return 0, fs.ErrNotExist
+		return nil, fs.ErrNotExist
 	}
-	return int64(len(p.data)), nil
+	return p.data, nil
 }
 
 // change runs a change of the tree under its lock.

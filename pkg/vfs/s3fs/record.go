@@ -130,6 +130,15 @@ func (f *FS) Part(ctx context.Context, name vfs.Name) (int64, error) {
 	return n, nil
 }
 
+// OpenPart implements [vfs.FS]: what an upload has sent cannot be read back
+// before it is whole.
+func (f *FS) OpenPart(ctx context.Context, _ vfs.Name) (vfs.File, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return nil, errors.ErrUnsupported
+}
+
 // refresh reads a record again once it is claimed: until then another upload
 // may have gone on from it, or removed it (fs.ErrNotExist).
 func (f *FS) refresh(ctx context.Context, r *record) error {

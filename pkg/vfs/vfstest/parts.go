@@ -17,6 +17,31 @@ var parts = []promise{
 		b.fails(err, fs.ErrNotExist)
 		b.used(10)
 	}},
+	{"whoever left a part can read it, also while an upload goes on from it", func(b *bench) {
+		b.leave("/f", "01234")
+		reads := func(want string) {
+			b.Helper()
+			file, err := b.OpenPart(b.Context(), b.at("/f"))
+			b.optional(err)
+			defer file.Close()
+			got := make([]byte, len(want))
+			if _, err := file.ReadAt(got, 0); err != nil || string(got) != want || file.Info().Size < int64(len(want)) {
+				b.Fatalf("the part reads %q (%v) of %d, want %q", got, err, file.Info().Size, want)
+			}
+		}
+		reads("01234")
+		u := b.begin("/f", vfs.How{Offset: 5, Size: -1})
+		reads("01234")
+		b.write(u, "56789")
+		b.abort(u)
+		reads("0123456789")
+		u = b.begin("/f", vfs.How{Offset: 10, Size: -1})
+		b.commit(u)
+		_, err := b.OpenPart(b.Context(), b.at("/f"))
+		b.fails(err, fs.ErrNotExist)
+		_, err = b.OpenPart(b.Context(), b.at("/other"))
+		b.fails(err, fs.ErrNotExist)
+	}},
 	{"an upload goes on from its part", func(b *bench) {
 		b.leave("/f", "01234")
 		u := b.begin("/f", vfs.How{Offset: 5, Size: 10})

@@ -135,6 +135,8 @@ var reading = []promise{
 		b.fails(err, errOver)
 		_, err = b.Part(ended(), f)
 		b.fails(err, errOver)
+		_, err = b.OpenPart(ended(), f)
+		b.fails(err, errOver)
 		b.fails(b.Mkdir(ended(), b.at("/d")), errOver)
 		b.fails(b.Remove(ended(), f), errOver)
 		b.fails(b.Rename(ended(), f, b.at("/g")), errOver)

@@ -182,6 +182,16 @@ func (b *bench) shows(folder string, want ...string) {
 func (b *bench) part(path string, want int64) {
 	b.Helper()
 	got, err := b.Part(b.Context(), b.at(path))
+	file, err2 := b.OpenPart(b.Context(), b.at(path))
+	switch {
+	case err2 == nil:
+		defer file.Close()
+		if n := file.Info().Size; n != got || err != nil {
+			b.Fatalf("the part of %.60q has %d bytes when opened, and %d (%v)", path, n, got, err)
+		}
+	case !errors.Is(err2, errors.ErrUnsupported) && !errors.Is(err, fs.ErrNotExist):
+		b.Fatalf("the part of %.60q cannot be opened: %v", path, err2)
+	}
 	if want < 0 {
 		b.fails(err, fs.ErrNotExist)
 		return
