@@ -1,0 +1,218 @@
+package mirror_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"ftps/pkg/ftpclient"
+	"ftps/pkg/ftptest/hostile"
+	"ftps/pkg/mirror"
+)
+
+// changing is a server of some kind whose one file is cut and then changed.
+type changing struct {
+	transfer func(t *testing.T, told *events) *mirror.Transfer
+	put      func(data []byte, when time.Time)
+	cut      func(bool)
+}
+
+// kinds are the servers by what they tell of a file.
+var kinds = []struct {
+	name  string
+	start func(t *testing.T) changing
+	// blind: size, time and the end of the part are all that can be
+	// compared.
+	blind bool
+}{
+	{"HASH of ranges", startOurs, false},
+	{"HASH of whole files", told(nil, nil), false},
+	{"XSHA256 alone", told([]string{"XSHA256"}, []string{"HASH"}), false},
+	{"no hash", told(nil, []string{"HASH"}), true},
+	{"no hash, SIZE alone", told(nil, []string{"HASH", "MDTM", "MLST", "MFMT"}), false},
+	{"no hash, no SIZE", told(nil, []string{"HASH", "MDTM", "MLST", "MFMT", "SIZE"}), false},
+}
+
+func startOurs(t *testing.T) changing {
+	budget := new(atomic.Int64)
+	dial, home := ours(t, budget, true)
+	return changing{
+		transfer: func(t *testing.T, told *events) *mirror.Transfer {
+			tr := mirror.New(mirror.Config{Dial: dial, Jobs: 1, NoSync: true, Records: t.TempDir(), Progress: told.add})
+			t.Cleanup(tr.Close)
+			return tr
+		},
+		put: func(data []byte, when time.Time) {
+			os.Remove(filepath.Join(home, "f"))
+			write(t, filepath.Join(home, "f"), data, when)
+		},
+		cut: func(on bool) {
+			budget.Store(0)
+			if on {
+				budget.Store(cutAt)
+			}
+		},
+	}
+}
+
+// told starts the test server with more in its FEAT, and without some.
+func told(with, lacks []string) func(t *testing.T) changing {
+	return func(t *testing.T) changing {
+		var on atomic.Bool
+		var s *hostile.Server
+		h := cutting(t, content(length), cutAt, &on)
+		features := with
+		for _, f := range hostile.DefaultFeatures {
+			verb, _, _ := strings.Cut(f, " ")
+			keep := true
+			for _, l := range lacks {
+				keep = keep && l != verb
+			}
+			if keep {
+				features = append(features[:len(features):len(features)], f)
+			}
+		}
+		for _, verb := range append(lacks[:len(lacks):len(lacks)], "MLSD") {
+			if verb == "MLSD" && !strings.Contains(fmt.Sprint(lacks), "MLST") {
+				continue
+			}
+			h[verb] = func(s *hostile.Session, _ string) bool { s.Reply(500, "no"); return true }
+		}
+		h["XSHA256"] = func(c *hostile.Session, arg string) bool {
+			f, ok := s.File(arg)
+			if !ok {
+				return false
+			}
+			c.Reply(250, fmt.Sprintf("%X", sha256.Sum256(f.Data)))
+			return true
+		}
+		s = hostile.Start(t, hostile.Options{Features: features, Hooks: h})
+		return changing{
+			transfer: func(t *testing.T, told *events) *mirror.Transfer {
+				tr, _ := transfer(t, s, func(c *mirror.Config) { c.Progress, c.Jobs = told.add, 1 })
+				return tr
+			},
+			put: func(data []byte, when time.Time) { s.Put("/f", data, when) },
+			cut: on.Store,
+		}
+	}
+}
+
+// flipped is the file with one bit changed.
+func flipped(at int) []byte {
+	b := content(length)
+	b[at] ^= 1
+	return b
+}
+
+// Whatever happens to a file on the server between the cut and the resume:
+// what has the name in the end is the server's file as it is then, or there
+// is none, and an exit code and a sentence tell. The one thing that nothing
+// but a hash can see is the same size, the same time, and other bytes before
+// the end of the part: a server without any is not believed where
+// --verify=hash was asked for, and else the file is not said to be proven by
+// more than its size.
+func TestAFileThatChangedBetweenCutAndResumeIsNeverSpliced(t *testing.T) {
+	later := longAgo.Add(time.Hour)
+	for _, change := range []struct {
+		name string
+		data []byte
+		when time.Time
+		// unseen: size, time and the end of the part are the same.
+		unseen bool
+	}{
+		{"same size, other content, newer", content(length + 1)[:length], later, false},
+		{"same size and time, other content", content(length + 1)[:length], longAgo, false},
+		{"same size and time, the part's first byte", flipped(0), longAgo, true},
+		{"same size and time, the part's last byte", flipped(cutAt - 1), longAgo, false},
+		{"same size and time, a byte in the part's middle", flipped(cutAt / 2), longAgo, true},
+		{"same size and time, behind the part", flipped(cutAt + 1), longAgo, false},
+		{"newer, and the same", content(length), later, false},
+		{"longer", append(content(length), "and more"...), later, false},
+		{"longer, and the same time", append(content(length), "and more"...), longAgo, false},
+		{"shorter", content(length)[:length-5], later, false},
+		{"shorter, and the same time", content(length)[:length-5], longAgo, false},
+		{"shorter than the part", content(length)[:cutAt/2], longAgo, false},
+		{"empty", nil, longAgo, false},
+		{"removed, and another put", content(77_777), later, false},
+	} {
+		for _, kind := range kinds {
+			t.Run(change.name+"/"+kind.name, func(t *testing.T) {
+				s := kind.start(t)
+				told := &events{}
+				tr := s.transfer(t, told)
+				local := filepath.Join(t.TempDir(), "f")
+				s.put(content(length), longAgo)
+				s.cut(true)
+				if _, err := tr.Get(within(t), "/f", local, mirror.Options{}); err == nil {
+					t.Fatal("a cut download succeeded")
+				}
+				s.cut(false)
+				part, err := os.Stat(local + ".part")
+				if err != nil || part.Size() < cutAt/2 {
+					t.Fatalf("no part to speak of: %v", err)
+				}
+				s.put(change.data, change.when)
+				if change.unseen && kind.blind {
+					onlyAHashTells(t, tr, told, local, change.data)
+					return
+				}
+				_, err = tr.Get(within(t), "/f", local, mirror.Options{Resume: true})
+				failed := err != nil
+				for try := 0; err != nil; try++ {
+					if ftpclient.Class(err) == 0 || try > 0 {
+						t.Fatalf("%v (class %d)", err, ftpclient.Class(err))
+					}
+					if _, statErr := os.Stat(local); statErr == nil {
+						t.Fatal("a file that failed took the name")
+					}
+					_, err = tr.Get(within(t), "/f", local, mirror.Options{Resume: true})
+				}
+				got, err := os.ReadFile(local)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if !bytes.Equal(got, change.data) {
+					t.Errorf("spliced: %d bytes that are not the server's", len(got))
+				}
+				again := of[mirror.Restarted](told)
+				done := of[mirror.Done](told)
+				if len(done) != 1 || len(again) == 0 && !failed && !done[0].Resumed {
+					t.Errorf("begun again, and not told: %+v", done)
+				}
+			})
+		}
+	}
+}
+
+func onlyAHashTells(t *testing.T, tr *mirror.Transfer, told *events, local string, want []byte) {
+	t.Helper()
+	tr.SetVerify(mirror.VerifyHash)
+	if _, err := tr.Get(within(t), "/f", local, mirror.Options{Resume: true}); !errors.Is(err, mirror.ErrNoHash) {
+		t.Errorf("with --verify=hash: %v", err)
+	}
+	if _, err := os.Stat(local); err == nil {
+		t.Error("unproven, and it took the name")
+	}
+	tr.SetVerify(mirror.VerifyAuto)
+	if _, err := tr.Get(within(t), "/f", local, mirror.Options{Resume: true}); err != nil {
+		t.Fatal(err)
+	}
+	if d := of[mirror.Done](told); len(d) != 1 || !d[0].Resumed || d[0].Verified != mirror.BySize {
+		t.Errorf("told %+v", d)
+	}
+	// Without resume there is nothing to splice.
+	if _, err := tr.Get(within(t), "/f", local, mirror.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := os.ReadFile(local); !bytes.Equal(got, want) {
+		t.Error("not the server's file")
+	}
+}
