@@ -35,7 +35,10 @@ func (f *FS) removeAll(ctx context.Context, prefix, but string) error {
 
 // Mkdir implements [vfs.FS].
 func (f *FS) Mkdir(ctx context.Context, name vfs.Name) error {
-	_, err := f.Stat(ctx, name)
+	if name.IsRoot() {
+		return fs.ErrExist
+	}
+	_, _, err := f.kind(ctx, name)
 	if err == nil {
 		return fs.ErrExist
 	}
@@ -100,6 +103,7 @@ func (f *FS) Rmdir(ctx context.Context, name vfs.Name) error {
 	if f.store.busy(f.bucket + "/" + prefix) {
 		return vfs.ErrBusy
 	}
+	defer f.store.seen.forget(f.at(prefix))
 	for _, key := range hidden {
 		if err := f.forget(ctx, key); err != nil {
 			return err
@@ -144,7 +148,7 @@ func (f *FS) Remove(ctx context.Context, name vfs.Name) error {
 	if name.IsRoot() {
 		return vfs.ErrIsDir
 	}
-	_, isFile, _, err := f.look(ctx, name)
+	_, isFile, err := f.kind(ctx, name)
 	switch {
 	case isNotExist(err):
 		return f.removePart(ctx, name, err)
@@ -164,6 +168,7 @@ func (f *FS) removeFile(ctx context.Context, name vfs.Name) error {
 	if err != nil {
 		return err
 	}
+	defer f.store.seen.forget(f.at(key))
 	err = f.quota.Free(func() (int64, error) {
 		info, err := f.store.core.StatObject(ctx, f.bucket, key, minio.StatObjectOptions{})
 		if err != nil {
@@ -225,7 +230,7 @@ func (f *FS) Rename(ctx context.Context, from, to vfs.Name) error {
 	if from == to {
 		return nil
 	}
-	_, overFile, _, err := f.look(ctx, to)
+	_, overFile, err := f.kind(ctx, to)
 	if err != nil && !isNotExist(err) {
 		return err
 	}
@@ -252,6 +257,8 @@ func (f *FS) renameFile(ctx context.Context, from, to vfs.Name, o object) error 
 	if err != nil {
 		return err
 	}
+	defer f.store.seen.forget(f.at(source))
+	defer f.store.seen.forget(f.at(target))
 	var etag string
 	err = f.quota.Free(func() (freed int64, err error) {
 		if old, err := f.store.core.StatObject(ctx, f.bucket, target, minio.StatObjectOptions{}); err == nil {
@@ -273,7 +280,7 @@ func (f *FS) renameFile(ctx context.Context, from, to vfs.Name, o object) error 
 	}
 	// A file keeps its time when it is renamed. Where there is no place for
 	// it, the time is that of the copy.
-	if err := f.give(ctx, to, etag, o.time); err != nil && !errors.Is(err, errors.ErrUnsupported) {
+	if err := f.give(ctx, to, etag, o.time, true); err != nil && !errors.Is(err, errors.ErrUnsupported) {
 		return err
 	}
 	return nil
@@ -284,13 +291,55 @@ func (f *FS) renameFile(ctx context.Context, from, to vfs.Name, o object) error 
 func (f *FS) copy(ctx context.Context, source, target string, o object) (etag string, err error) {
 	dst := minio.CopyDestOptions{Bucket: f.bucket, Object: target}
 	src := minio.CopySrcOptions{Bucket: f.bucket, Object: source, MatchETag: o.etag}
-	var done minio.UploadInfo
 	if o.size > maxCopy {
-		done, err = f.store.core.ComposeObject(ctx, dst, src)
-	} else {
-		done, err = f.store.core.Client.CopyObject(ctx, dst, src)
+		return f.copyPieces(ctx, source, target, o)
 	}
+	done, err := f.store.core.Client.CopyObject(ctx, dst, src)
 	return clean(done.ETag), explain(ctx, err)
+}
+
+// copyPieces copies a long object piece by piece: the store is silent while it
+// copies one, and a silence that is too long is an outage.
+func (f *FS) copyPieces(ctx context.Context, source, target string, o object) (etag string, err error) {
+	id, err := f.store.core.NewMultipartUpload(ctx, f.bucket, target, minio.PutObjectOptions{})
+	if err != nil {
+		return "", explain(ctx, err)
+	}
+	defer func() {
+		if err != nil {
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanup)
+			defer cancel()
+			f.store.core.AbortMultipartUpload(ctx, f.bucket, target, id)
+		}
+	}()
+	pieces, err := f.copyParts(ctx, source, target, id, o.etag, o.size)
+	if err != nil {
+		return "", err
+	}
+	done, err := f.store.core.CompleteMultipartUpload(ctx, f.bucket, target, id, complete(pieces), minio.PutObjectOptions{})
+	return clean(done.ETag), explain(ctx, err)
+}
+
+// copyParts has the store copy the first bytes of an object into a multipart
+// upload.
+func (f *FS) copyParts(ctx context.Context, source, target, id, etag string, length int64) (pieces []piece, err error) {
+	step := max(maxCopy, length/(maxParts/2))
+	for from := int64(0); from < length; {
+		// No piece but the last may be short, and the last may not be the last.
+		n := min(length-from, step)
+		if rest := length - from - n; rest > 0 && rest < minPart {
+			n -= minPart
+		}
+		number := len(pieces) + 1
+		p, err := f.store.core.CopyObjectPart(ctx, f.bucket, source, f.bucket, target, id, number, from, n,
+			map[string]string{"x-amz-copy-source-if-match": etag})
+		if err != nil {
+			return nil, explain(ctx, err)
+		}
+		pieces = append(pieces, piece{number, clean(p.ETag), n})
+		from += n
+	}
+	return pieces, nil
 }
 
 // renameFolder copies every object and then removes the old ones. What fails
@@ -307,6 +356,7 @@ func (f *FS) renameFolder(ctx context.Context, from, to vfs.Name) error {
 	if f.store.busy(f.bucket + "/" + source) {
 		return vfs.ErrBusy
 	}
+	defer f.store.seen.forget(f.at(source))
 	var keys []minio.ObjectInfo
 	for o := range f.objects(ctx, source, listing{all: true}) {
 		if o.Err != nil {
@@ -371,7 +421,7 @@ func (f *FS) moveCopy(ctx context.Context, o minio.ObjectInfo, target string, ti
 	if err != nil {
 		return nil // no path can name it, so nobody asks for its time
 	}
-	err = f.give(ctx, name, etag, times[o.Key].of(from))
+	err = f.give(ctx, name, etag, times[o.Key].of(from), true)
 	if errors.Is(err, errors.ErrUnsupported) {
 		return nil
 	}

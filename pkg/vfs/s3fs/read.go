@@ -18,7 +18,7 @@ import (
 )
 
 // Open implements [vfs.FS]. The request that tells what the file is brings
-// its bytes as well.
+// its bytes as well. The time in the file's Info is that of the store.
 func (f *FS) Open(ctx context.Context, name vfs.Name) (vfs.File, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -30,21 +30,18 @@ func (f *FS) Open(ctx context.Context, name vfs.Name) (vfs.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	times := make(chan given, 1)
-	go func() { times <- f.given(ctx, name) }()
 	// The body lives as long as the file, not as long as the command.
 	alive, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, cancel)
 	opts := minio.GetObjectOptions{Checksum: true}
 	body, info, _, err := f.store.core.GetObject(alive, f.bucket, key, opts)
 	stop()
-	t := <-times
 	if err != nil {
 		cancel()
 		if !notFound(err) {
 			return nil, explain(ctx, err)
 		}
-		_, isFile, _, err := f.look(ctx, name)
+		_, isFile, err := f.kind(ctx, name)
 		if err == nil {
 			err = vfs.ErrIsDir
 			if isFile {
@@ -53,13 +50,7 @@ func (f *FS) Open(ctx context.Context, name vfs.Name) (vfs.File, error) {
 		}
 		return nil, err
 	}
-	if t.err != nil {
-		cancel()
-		body.Close()
-		return nil, t.err
-	}
 	o := object{size: info.Size, etag: clean(info.ETag), time: info.LastModified}
-	o.time = t.of(o)
 	file := &file{
 		fs: f, key: key, info: o.info(name.Base()), etag: o.etag, size: o.size,
 		ctx: alive, cancel: cancel, body: body,
@@ -113,6 +104,9 @@ func (f *file) Info() vfs.Info { return f.info }
 func (f *file) Sum(algorithm string) ([]byte, bool) {
 	return f.sum, algorithm == "SHA-256" && f.sum != nil
 }
+
+// Interrupt implements [vfs.Interruptible].
+func (f *file) Interrupt() { f.cancel() }
 
 // Close implements [vfs.File].
 func (f *file) Close() error {

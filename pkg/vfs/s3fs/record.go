@@ -105,7 +105,7 @@ func (f *FS) Part(ctx context.Context, name vfs.Name) (int64, error) {
 	if name.IsRoot() {
 		return 0, fs.ErrNotExist
 	}
-	_, isFile, _, err := f.look(ctx, name)
+	_, isFile, err := f.kind(ctx, name)
 	if isFile {
 		return 0, fs.ErrNotExist
 	}
@@ -157,8 +157,8 @@ func (f *FS) refresh(ctx context.Context, r *record) error {
 // bytes it held.
 func (f *FS) drop(ctx context.Context, r record) (int64, error) {
 	if err := f.refresh(ctx, &r); err != nil {
-		if isNotExist(err) {
-			return 0, nil
+		if isNotExist(err) { // never written, or cleaned away: what it stood for must not stay
+			return 0, f.abandon(ctx, r)
 		}
 		return 0, err
 	}
@@ -169,15 +169,38 @@ func (f *FS) drop(ctx context.Context, r record) (int64, error) {
 			return 0, err
 		}
 		held += total(pieces)
-		err = f.store.core.AbortMultipartUpload(ctx, f.bucket, r.target, r.id)
-		if answer := minio.ToErrorResponse(err); err != nil && answer.Code != "NoSuchUpload" {
-			return 0, explain(ctx, err)
+		if err := f.abandon(ctx, r); err != nil {
+			return 0, err
 		}
 	}
 	if err := f.delete(ctx, r.key); err != nil {
 		return 0, err
 	}
 	return held, nil
+}
+
+// abandon has the store forget a multipart upload and its pieces.
+func (f *FS) abandon(ctx context.Context, r record) error {
+	if r.id == "" {
+		return nil
+	}
+	err := f.store.core.AbortMultipartUpload(ctx, f.bucket, r.target, r.id)
+	if err != nil && minio.ToErrorResponse(err).Code == "NoSuchUpload" {
+		return nil
+	}
+	return explain(ctx, err)
+}
+
+// partless reports that no broken upload lies in a folder.
+func (f *FS) partless(ctx context.Context, folder string) bool {
+	if f.store.seen.isPartless(f.at(folder)) {
+		return true
+	}
+	for range f.objects(ctx, folder+hiddenPart+"/", listing{limit: 1}) {
+		return false
+	}
+	f.store.seen.sawNoParts(f.at(folder))
+	return true
 }
 
 // tailOf reads what a record holds.
@@ -240,6 +263,28 @@ func (f *FS) Sweep(ctx context.Context, age time.Duration) (removed int, err err
 		_, err := f.drop(ctx, r)
 		f.store.unclaim(f.bucket, r)
 		if err != nil {
+			return removed, err
+		}
+		removed++
+	}
+	n, err := f.sweepUnrecorded(ctx, age)
+	return removed + n, err
+}
+
+// sweepUnrecorded removes the uploads of which a server that died left no
+// record, where the store lists uploads by prefix.
+func (f *FS) sweepUnrecorded(ctx context.Context, age time.Duration) (removed int, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	for u := range f.store.core.ListIncompleteUploads(ctx, f.bucket, f.prefix, true) {
+		if u.Err != nil {
+			return removed, explain(ctx, u.Err)
+		}
+		r := record{target: u.Key, id: u.UploadID}
+		if time.Since(u.Initiated) < age {
+			continue
+		}
+		if err := f.abandon(ctx, r); err != nil {
 			return removed, err
 		}
 		removed++

@@ -62,17 +62,20 @@ type Options struct {
 	// MaxRename is how many objects a renamed folder may hold; 0 is 10,000.
 	MaxRename int
 
-	// Attempts is how often a request is tried in all; 0 is 4.
+	// Patience is how long a connection to the store may stand still; 0 is 20 s.
+	Patience time.Duration
+
+	// Attempts is how often a request is tried in all; 0 is 3.
 	Attempts int
 }
 
 // Sizes that S3 sets (or that follow from it).
 const (
-	minPart    = 5 << 20 // of a multipart upload, but for the last
-	maxParts   = 10_000  // of a multipart upload
-	maxKey     = 1024    // bytes
-	maxCopy    = 5 << 30 // bytes in one server-side copy
-	wholeRead  = 1 << 20 // files up to this size are read when they are opened
+	minPart    = 5 << 20   // of a multipart upload, but for the last
+	maxParts   = 10_000    // of a multipart upload
+	maxKey     = 1024      // bytes
+	maxCopy    = 256 << 20 // bytes in one server-side copy; S3 takes 5 GiB
+	wholeRead  = 1 << 20   // files up to this size are read when they are opened
 	hiddenPart = vfs.Hidden + "parts"
 	hiddenTime = vfs.Hidden + "times"
 )
@@ -82,6 +85,7 @@ type Store struct {
 	core minio.Core
 	opts Options
 	http *http.Transport
+	seen recent
 
 	mu      sync.Mutex
 	uploads map[string]int  // under way in this process, by the prefix of their folder
@@ -93,7 +97,8 @@ func Connect(o Options) (*Store, error) {
 	o.PartSize = max(minPart, cmp.Or(o.PartSize, 8<<20))
 	o.Parallel = cmp.Or(o.Parallel, 4)
 	o.MaxRename = cmp.Or(o.MaxRename, 10_000)
-	o.Attempts = cmp.Or(o.Attempts, 4)
+	o.Attempts = cmp.Or(o.Attempts, 3)
+	o.Patience = cmp.Or(o.Patience, 20*time.Second)
 	transport, err := minio.DefaultTransport(o.Endpoint.Scheme == "https")
 	if err != nil {
 		return nil, fmt.Errorf("s3fs: %w", err)
@@ -103,8 +108,10 @@ func Connect(o Options) (*Store, error) {
 	}
 	transport.MaxIdleConnsPerHost = 256
 	transport.MaxIdleConns = 512
-	// The store is on the same site; a silence this long is an outage.
-	transport.ResponseHeaderTimeout = 30 * time.Second
+	transport.ResponseHeaderTimeout = 0 // the connection itself minds silence
+	transport.DialContext = dialer(o.Patience)
+	transport.IdleConnTimeout = o.Patience / 2 // before its deadline ends it
+	transport.WriteBufferSize, transport.ReadBufferSize = 64<<10, 64<<10
 	transport.DisableCompression = true
 	core, err := minio.NewCore(o.Endpoint.Host, &minio.Options{
 		Creds:      credentials.NewStaticV4(o.AccessKey, o.SecretKey, ""),
@@ -211,6 +218,10 @@ func explain(ctx context.Context, err error) error {
 // answers are the codes whose meaning their status does not tell.
 var answers = map[string]error{
 	"NoSuchKey":                      fs.ErrNotExist,
+	"InvalidAccessKeyId":             vfs.ErrUnavailable, // what the administrator set, not the file's
+	"SignatureDoesNotMatch":          vfs.ErrUnavailable,
+	"RequestTimeTooSkewed":           vfs.ErrUnavailable,
+	"ExpiredToken":                   vfs.ErrUnavailable,
 	"NoSuchUpload":                   vfs.ErrBusy, // another server took it over or cleaned it away
 	"InvalidPart":                    vfs.ErrBusy, // another server wrote into the same upload
 	"PreconditionFailed":             vfs.ErrBusy,

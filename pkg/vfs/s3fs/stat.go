@@ -49,41 +49,70 @@ func (f *FS) Stat(ctx context.Context, name vfs.Name) (vfs.Info, error) {
 	return folderInfo(name.Base(), when), nil
 }
 
-// look finds out what a name is; the file, its time and the folder are asked
-// for at once, so that it takes one round trip.
-func (f *FS) look(ctx context.Context, name vfs.Name) (o object, isFile bool, when time.Time, err error) {
+// at is what recent knows a key by.
+func (f *FS) at(key string) string { return f.bucket + "/" + strings.TrimSuffix(key, "/") }
+
+// find finds out what a key is: one short listing tells of the file and of
+// the folder. A file's time is that of the store.
+func (f *FS) find(ctx context.Context, key string) (o object, isFile bool, err error) {
+	page, err := f.store.core.ListObjectsV2(f.bucket, key, "", "", "/", nearby)
+	if ctx.Err() != nil {
+		return object{}, false, context.Cause(ctx)
+	}
+	if err != nil && !notFound(err) {
+		return object{}, false, explain(ctx, err)
+	}
+	for _, c := range page.Contents {
+		if c.Key == key {
+			return object{size: c.Size, etag: clean(c.ETag), time: c.LastModified}, true, nil
+		}
+	}
+	for _, p := range page.CommonPrefixes {
+		if p.Prefix == key+"/" {
+			return object{}, false, nil
+		}
+	}
+	if page.IsTruncated { // many names begin like this one
+		_, err := f.folderTime(ctx, key+"/")
+		return object{}, false, err
+	}
+	return object{}, false, fs.ErrNotExist
+}
+
+// nearby is how many keys find asks for.
+const nearby = 50
+
+// kind is find for a name, with the error for one that is not there.
+func (f *FS) kind(ctx context.Context, name vfs.Name) (o object, isFile bool, err error) {
 	key, err := f.key(name)
 	if err != nil {
-		return object{}, false, time.Time{}, err
+		return object{}, false, err
 	}
-	type folder struct {
-		when time.Time
-		err  error
+	o, isFile, err = f.find(ctx, key)
+	if isNotExist(err) {
+		err = f.missing(ctx, name)
 	}
-	folders := make(chan folder, 1)
-	go func() {
-		when, err := f.folderTime(ctx, key+"/")
-		folders <- folder{when, err}
-	}()
+	return o, isFile, err
+}
+
+// look is kind with the time that a file was given, and that of a folder.
+func (f *FS) look(ctx context.Context, name vfs.Name) (o object, isFile bool, when time.Time, err error) {
 	times := make(chan given, 1)
 	go func() { times <- f.given(ctx, name) }()
-	info, err := f.store.core.StatObject(ctx, f.bucket, key, minio.StatObjectOptions{})
-	asFolder, t := <-folders, <-times
+	o, isFile, err = f.kind(ctx, name)
+	t := <-times
 	switch {
-	case err == nil && t.err != nil:
+	case err != nil:
+		return object{}, false, time.Time{}, err
+	case !isFile:
+		key, _ := f.folderKey(name)
+		when, err = f.folderTime(ctx, key)
+		return object{}, false, when, err
+	case t.err != nil:
 		return object{}, false, time.Time{}, t.err
-	case err == nil:
-		o = object{size: info.Size, etag: clean(info.ETag), time: info.LastModified}
-		o.time = t.of(o)
-		return o, true, time.Time{}, nil
-	case !notFound(err):
-		return object{}, false, time.Time{}, explain(ctx, err)
-	case asFolder.err == nil:
-		return object{}, false, asFolder.when, nil
-	case !isNotExist(asFolder.err):
-		return object{}, false, time.Time{}, asFolder.err
 	}
-	return object{}, false, time.Time{}, f.missing(ctx, name)
+	o.time = t.of(o)
+	return o, true, time.Time{}, nil
 }
 
 // folderTime returns the time of a folder's marker, zero where only its
@@ -110,15 +139,18 @@ func (f *FS) missing(ctx context.Context, name vfs.Name) error {
 		if err != nil {
 			return err
 		}
-		_, err = f.store.core.StatObject(ctx, f.bucket, key, minio.StatObjectOptions{})
-		if err == nil {
-			return vfs.ErrNotDir
-		}
-		if !notFound(err) {
-			return explain(ctx, err)
-		}
-		if _, err := f.folderTime(ctx, key+"/"); err == nil {
+		if f.store.seen.isFolder(f.at(key)) {
 			break
+		}
+		_, isFile, err := f.find(ctx, key)
+		switch {
+		case isFile:
+			return vfs.ErrNotDir
+		case err == nil:
+			f.store.seen.sawFolder(f.at(key))
+			return fs.ErrNotExist
+		case !isNotExist(err):
+			return err
 		}
 	}
 	return fs.ErrNotExist
@@ -129,11 +161,19 @@ func (f *FS) mustBeFolder(ctx context.Context, name vfs.Name) error {
 	if name.IsRoot() {
 		return nil
 	}
-	info, err := f.Stat(ctx, name)
-	if err == nil && info.Type != vfs.TypeDir {
-		err = vfs.ErrNotDir
+	key, err := f.key(name)
+	if err != nil || f.store.seen.isFolder(f.at(key)) {
+		return err
 	}
-	return err
+	_, isFile, err := f.kind(ctx, name)
+	switch {
+	case err != nil:
+		return err
+	case isFile:
+		return vfs.ErrNotDir
+	}
+	f.store.seen.sawFolder(f.at(key))
+	return nil
 }
 
 // notFound reports that the store has no such key. Some stores say that a

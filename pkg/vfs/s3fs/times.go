@@ -61,23 +61,32 @@ func (f *FS) Chtimes(ctx context.Context, name vfs.Name, mtime time.Time) error 
 	if name.IsRoot() {
 		return errors.ErrUnsupported
 	}
-	o, isFile, _, err := f.look(ctx, name)
+	key, err := f.key(name)
+	if err != nil {
+		return err
+	}
+	if s, ok := f.store.seen.hasStored(f.at(key)); ok {
+		f.store.seen.didStore(f.at(key), s.etag, true)
+		return f.give(ctx, name, s.etag, mtime, s.timed)
+	}
+	o, isFile, err := f.kind(ctx, name)
 	if err != nil {
 		return err
 	}
 	if !isFile {
 		return errors.ErrUnsupported
 	}
-	return f.give(ctx, name, o.etag, mtime)
+	return f.give(ctx, name, o.etag, mtime, true)
 }
 
-func (f *FS) give(ctx context.Context, name vfs.Name, etag string, mtime time.Time) error {
+// give keeps a time, and removes others where there may be any.
+func (f *FS) give(ctx context.Context, name vfs.Name, etag string, mtime time.Time, others bool) error {
 	prefix, err := f.beside(hiddenTime, name)
 	if err != nil {
 		return errors.ErrUnsupported
 	}
 	key := prefix + etag + "/" + strconv.FormatInt(mtime.Unix(), 10)
-	if err := f.putSmall(ctx, key, nil); err != nil {
+	if err := f.putSmall(ctx, key, nil); err != nil || !others {
 		return err
 	}
 	return f.removeAll(ctx, prefix, key)

@@ -37,6 +37,14 @@ func total(pieces []piece) (sum int64) {
 	return sum
 }
 
+func complete(pieces []piece) []minio.CompletePart {
+	parts := make([]minio.CompletePart, len(pieces))
+	for i, p := range pieces {
+		parts[i] = minio.CompletePart{PartNumber: p.number, ETag: p.etag}
+	}
+	return parts
+}
+
 // upload collects bytes and sends them in pieces, several at once. One that
 // fits in a piece is sent with Commit as a single object.
 type upload struct {
@@ -57,10 +65,13 @@ type upload struct {
 	ended  bool
 
 	id     string // of the multipart upload
+	etag   string // of the file, once it is one
 	record *record
 	buf    []byte
-	turns  chan struct{} // one token for each piece that may travel
+	turns  chan []byte // one token for each piece that may travel: the buffer of the next
 	flying sync.WaitGroup
+	stop   chan struct{} // closed by Interrupt
+	halt   sync.Once
 
 	mu   sync.Mutex
 	sent []piece
@@ -90,7 +101,11 @@ func (f *FS) Create(ctx context.Context, name vfs.Name, how vfs.How) (vfs.Upload
 	if _, err := f.beside(hiddenPart, name); err != nil {
 		return nil, err
 	}
-	u := &upload{fs: f, name: name, key: key, folder: folder, how: how, next: 1, turns: make(chan struct{}, f.store.opts.Parallel)}
+	u := &upload{fs: f, name: name, key: key, folder: folder, how: how, next: 1,
+		turns: make(chan []byte, f.store.opts.Parallel), stop: make(chan struct{})}
+	for range f.store.opts.Parallel {
+		u.turns <- nil
+	}
 	u.ctx, u.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	f.store.enter(f.bucket+"/"+folder, 1)
 	if err := u.open(ctx); err != nil {
@@ -110,7 +125,7 @@ func (s *Store) enter(folder string, n int) {
 }
 
 func (u *upload) open(ctx context.Context) error {
-	o, isFile, _, err := u.fs.look(ctx, u.name)
+	o, isFile, err := u.fs.find(ctx, u.key)
 	switch {
 	case isNotExist(err):
 		if err := u.fs.mustBeFolder(ctx, u.name.Parent()); err != nil {
@@ -137,9 +152,12 @@ func (u *upload) openNew(ctx context.Context) error {
 		}
 		return u.fits(0)
 	}
-	all, err := u.fs.records(ctx, u.name)
-	if err != nil {
-		return err
+	var all []record
+	if resume || !u.fs.partless(ctx, u.folder) {
+		var err error
+		if all, err = u.fs.records(ctx, u.name); err != nil {
+			return err
+		}
 	}
 	for i, r := range all {
 		if !u.fs.store.claimed(u.fs.bucket, r) {
@@ -233,22 +251,10 @@ func (u *upload) openCopy(ctx context.Context) error {
 	if err := u.multipart(ctx); err != nil {
 		return err
 	}
-	for from := int64(0); from < u.start; {
-		// No piece but the last may be short, and these are never the last.
-		n := min(u.start-from, maxCopy)
-		if rest := u.start - from - n; rest > 0 && rest < minPart {
-			n -= minPart
-		}
-		p, err := u.fs.store.core.CopyObjectPart(ctx, u.fs.bucket, u.key, u.fs.bucket, u.key, u.id, u.next, from, n,
-			map[string]string{"x-amz-copy-source-if-match": u.old.etag})
-		if err != nil {
-			return explain(ctx, err)
-		}
-		u.sent = append(u.sent, piece{u.next, clean(p.ETag), n})
-		u.next++
-		from += n
-	}
-	return nil
+	var err error
+	u.sent, err = u.fs.copyParts(ctx, u.key, u.key, u.id, u.old.etag, u.start)
+	u.next += len(u.sent)
+	return err
 }
 
 // readOld reads the beginning of the file that is gone on from.
@@ -395,6 +401,7 @@ func (u *upload) multipart(ctx context.Context) error {
 		u.id, u.record = id, &r
 	}
 	if err == nil {
+		u.fs.store.seen.madePart(u.fs.at(u.folder))
 		err = u.fs.putSmall(ctx, u.record.key, nil)
 	}
 	return err
@@ -406,16 +413,19 @@ func (u *upload) send() error {
 	if err := u.multipart(u.ctx); err != nil {
 		return err
 	}
+	var spare []byte
 	select {
-	case u.turns <- struct{}{}:
+	case spare = <-u.turns:
+	case <-u.stop:
+		return errInterrupted
 	case <-u.ctx.Done():
 		return context.Cause(u.ctx)
 	}
 	number, content := u.next, u.buf
 	u.next++
-	u.buf = make([]byte, 0, cap(content))
+	u.buf = spare[:0]
 	u.flying.Go(func() {
-		defer func() { <-u.turns }()
+		defer func() { u.turns <- content }()
 		p, err := u.fs.store.core.PutObjectPart(u.ctx, u.fs.bucket, u.key, u.id, number,
 			bytes.NewReader(content), int64(len(content)), u.fs.store.sign(content))
 		u.mu.Lock()
@@ -431,6 +441,21 @@ func (u *upload) send() error {
 	return nil
 }
 
+// errInterrupted is for who called [vfs.Interruptible]; it knows why.
+var errInterrupted = errors.New("s3fs: interrupted")
+
+// Interrupt implements [vfs.Interruptible]. Pieces on their way get a moment
+// more, so that a client that goes on later loses less.
+func (u *upload) Interrupt() {
+	u.halt.Do(func() {
+		close(u.stop)
+		time.AfterFunc(lastPieces, u.cancel)
+	})
+}
+
+// lastPieces is how long pieces on their way may take once nobody waits.
+const lastPieces = 5 * time.Second
+
 // sign gives the hash by which the store checks what it got; over TLS the
 // records' own checks do.
 func (s *Store) sign(content []byte) minio.PutObjectPartOptions {
@@ -444,14 +469,15 @@ func (s *Store) sign(content []byte) minio.PutObjectPartOptions {
 // putSmall stores a whole object, with its SHA-256 for the store to check
 // and keep.
 func (f *FS) putSmall(ctx context.Context, key string, content []byte) error {
-	return f.put(ctx, key, content, minio.PutObjectOptions{})
+	_, err := f.put(ctx, key, content, minio.PutObjectOptions{})
+	return err
 }
 
-func (f *FS) put(ctx context.Context, key string, content []byte, opts minio.PutObjectOptions) error {
+func (f *FS) put(ctx context.Context, key string, content []byte, opts minio.PutObjectOptions) (etag string, err error) {
 	sum := sha256.Sum256(content)
 	opts.UserMetadata = map[string]string{"x-amz-checksum-sha256": base64.StdEncoding.EncodeToString(sum[:])}
-	_, err := f.store.core.PutObject(ctx, f.bucket, key, bytes.NewReader(content), int64(len(content)), "", hex.EncodeToString(sum[:]), opts)
-	return explain(ctx, err)
+	done, err := f.store.core.PutObject(ctx, f.bucket, key, bytes.NewReader(content), int64(len(content)), "", hex.EncodeToString(sum[:]), opts)
+	return clean(done.ETag), explain(ctx, err)
 }
 
 // Commit implements [vfs.Upload].
@@ -482,6 +508,7 @@ func (u *upload) Commit(ctx context.Context) error {
 		return err
 	}
 	u.settle()
+	u.fs.store.seen.didStore(u.fs.at(u.key), u.etag, u.old != nil)
 	return u.tidy(ctx)
 }
 
@@ -501,18 +528,15 @@ func (u *upload) place(ctx context.Context) (freed int64, err error) {
 	}
 	if u.id != "" {
 		slices.SortFunc(u.sent, func(a, b piece) int { return a.number - b.number })
-		parts := make([]minio.CompletePart, len(u.sent))
-		for i, p := range u.sent {
-			parts[i] = minio.CompletePart{PartNumber: p.number, ETag: p.etag}
-		}
-		_, err = u.fs.store.core.CompleteMultipartUpload(ctx, u.fs.bucket, u.key, u.id, parts, minio.PutObjectOptions{})
+		done, err := u.fs.store.core.CompleteMultipartUpload(ctx, u.fs.bucket, u.key, u.id, complete(u.sent), minio.PutObjectOptions{})
+		u.etag = clean(done.ETag)
 		return freed, explain(ctx, err)
 	}
 	var opts minio.PutObjectOptions
 	if u.how.New {
 		opts.SetMatchETagExcept("*")
 	}
-	err = u.fs.put(ctx, u.key, u.buf, opts)
+	u.etag, err = u.fs.put(ctx, u.key, u.buf, opts)
 	if u.how.New && errors.Is(err, vfs.ErrBusy) {
 		err = fs.ErrExist // somebody was faster
 	}
@@ -533,6 +557,9 @@ func (u *upload) tidy(ctx context.Context) error {
 		if prefix, err := u.fs.beside(hiddenTime, u.name); err == nil {
 			u.fs.removeAll(ctx, prefix, "")
 		}
+	}
+	if u.record == nil && u.fs.store.seen.isPartless(u.fs.at(u.folder)) {
+		return nil
 	}
 	all, err := u.fs.records(ctx, u.name)
 	if err != nil {
@@ -603,6 +630,7 @@ func (u *upload) leave(ctx context.Context) error {
 	if !whole {
 		u.buf = nil
 	}
+	u.fs.store.seen.madePart(u.fs.at(u.folder))
 	if err := u.fs.putSmall(ctx, u.record.key, u.buf); err != nil {
 		return err
 	}
