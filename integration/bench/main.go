@@ -199,8 +199,21 @@ func (b *bench) interruptible() (done func()) {
 // thousands of sessions.
 func raiseLimit() {
 	var l syscall.Rlimit
-	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l) == nil {
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l) != nil {
+		return
+	}
+	more := syscall.Rlimit{Cur: max(l.Max, 1<<16), Max: max(l.Max, 1<<16)}
+	if syscall.Setrlimit(syscall.RLIMIT_NOFILE, &more) != nil {
 		l.Cur = l.Max
 		syscall.Setrlimit(syscall.RLIMIT_NOFILE, &l)
 	}
+}
+
+// descriptors is how many a process may have.
+func descriptors() int {
+	var l syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &l) != nil {
+		return 1024
+	}
+	return int(min(l.Cur, 1<<20))
 }

@@ -147,6 +147,7 @@ func (s *server) stop() {
 	if s.cmd == nil {
 		return
 	}
+	all := tree(s.cmd.Process.Pid) // sessions may have left the group
 	syscall.Kill(-s.cmd.Process.Pid, syscall.SIGTERM)
 	select {
 	case <-s.done:
@@ -154,7 +155,18 @@ func (s *server) stop() {
 	}
 	syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL)
 	<-s.done
+	for _, p := range all {
+		syscall.Kill(p.pid, syscall.SIGKILL)
+	}
 	s.cmd = nil
+	for range 100 {
+		c, err := net.Dial("tcp", s.addr())
+		if err != nil {
+			return
+		}
+		c.Close()
+		time.Sleep(50 * time.Millisecond)
+	}
 }
 
 // version is Debian's, or says that it is this tree.

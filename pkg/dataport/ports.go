@@ -35,6 +35,7 @@ type Ports struct {
 	places     map[place]*spot
 	queue      []*waiter
 	granting   bool
+	looks      int      // how often somebody's place was looked for
 	candidates int      // in all places
 	other      shared   // with an old server or a successor
 	postponed  []func() // to run when mu is released

@@ -2,6 +2,7 @@ package dataport
 
 import (
 	"context"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -57,7 +58,9 @@ func (p *Ports) turn(ctx context.Context, s *Session) (*Promise, error) {
 		case <-tick.C:
 			p.mu.Lock()
 			p.tell(Note{Kind: noteLook})
-			p.grant()
+			if len(p.queue) > 0 && p.queue[0] == w { // it looks for all
+				p.grant()
+			}
 			p.unlock()
 			continue
 		case <-deadline.C:
@@ -90,6 +93,15 @@ func (p *Ports) grant() {
 	defer func() { p.granting = false }()
 
 	now := time.Now()
+	// Who shares a place with others finds one or not by address and account
+	// alone: where one of them found none, the rest need not look. A thousand
+	// in line would else look a million times.
+	type pair struct {
+		addr    netip.Addr
+		account string
+	}
+	crowded := map[pair]bool{}
+	held := map[netip.Addr]bool{} // behind an exclusive one
 	var left []*waiter
 	for _, w := range p.queue {
 		s := w.session
@@ -97,11 +109,16 @@ func (p *Ports) grant() {
 		case s.closed || s.account != w.account || p.closed:
 			p.deny(w)
 			continue
-		case slices.ContainsFunc(left, func(q *waiter) bool { return q.exclusive && q.session.addr == s.addr }):
+		case held[s.addr], !w.exclusive && crowded[pair{s.addr, w.account}]:
 		default:
 			if port, ok := p.choose(w, now); ok {
 				p.give(w, port, now)
 				continue
+			}
+			if w.exclusive {
+				held[s.addr] = true
+			} else {
+				crowded[pair{s.addr, w.account}] = true
 			}
 		}
 		left = append(left, w)
@@ -133,6 +150,7 @@ func (p *Ports) deny(w *waiter) {
 // choose finds a port in rotation: one without a quarantine if there is, and
 // only then one where unused promises have to make room.
 func (p *Ports) choose(w *waiter, now time.Time) (port int, ok bool) {
+	p.looks++
 	type quality uint8
 	const (
 		none quality = iota
