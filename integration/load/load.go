@@ -13,7 +13,6 @@ import (
 	"io"
 	"os"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -198,15 +197,6 @@ func Main(order string, in io.Reader, out io.Writer) error {
 		s.tcp.Close()
 	}
 	return nil
-}
-
-// cpu returns the seconds that this process has computed.
-func cpu() float64 {
-	var u syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
-		return 0
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
 }
 
 // RunAs carries out the order in os.Args[2] and exits, if the program was

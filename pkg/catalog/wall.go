@@ -13,5 +13,7 @@ var wallRows = []Row{
 	{Key: "wall.inherited", EN: "%s lies outside of the folders that the server before this one was shut in, and a successor stays there\nend the server and start it again", ES: "%s está fuera de las carpetas en las que se encerró el servidor anterior, y un sucesor permanece en ellas\ntermine el servidor e inícielo de nuevo"},
 	{Key: "wall.outside", EN: "%s lies outside of the folders that the server reaches since its start: this needs a restart",
 		ES: "%s queda fuera de las carpetas que el servidor alcanza desde su inicio: hace falta un reinicio"},
+	{Key: "wall.wide", EN: "all of %s stays within the server's reach, for one file there\ngive that file a folder of its own",
+		ES: "todo %s queda al alcance del servidor, por un solo archivo que está allí\nponga ese archivo en una carpeta propia"},
 	{Key: "wall.home", EN: "account %s: %v", ES: "cuenta %s: %v"},
 }

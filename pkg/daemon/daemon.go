@@ -560,7 +560,10 @@ func (d *Daemon) admit(addr netip.Addr) (release func(), err error) {
 		return nil, errDraining
 	}
 	// A score may have banned the whole /64 of an address that has none.
-	if banned, automatic := d.bans.find(addr); banned && !(automatic && d.scores.Spares(addr)) {
+	switch banned, automatic := d.bans.find(addr); {
+	case banned && !automatic:
+		return nil, errBannedByHand
+	case banned && !d.scores.Spares(addr):
 		return nil, errBanned
 	}
 	return d.conns.Admit(addr)

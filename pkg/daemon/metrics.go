@@ -222,7 +222,7 @@ func (m *metrics) serve(ctx context.Context) error {
 	}
 	stop := context.AfterFunc(ctx, func() { server.Close() })
 	defer stop()
-	if err := server.Serve(m.l); !errors.Is(err, http.ErrServerClosed) {
+	if err := server.Serve(newFew(m.l, scrapersMost)); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil

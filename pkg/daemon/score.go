@@ -87,8 +87,12 @@ func keyed(keys ...string) func(error) bool {
 // banned.
 var crowded = keyed("config.ended.crowded")
 
-// errBanned is why a connection from a banned address is refused.
-var errBanned = fault.Wrap(ftpserver.ErrBanned, "console.reason.banned")
+// Why a connection from a banned address is refused: for its score, or by
+// the administrator, whom no setting stands behind.
+var (
+	errBanned       = fault.Wrap(ftpserver.ErrBanned, "console.reason.banned")
+	errBannedByHand = fault.Wrap(ftpserver.ErrBanned, "console.reason.banned")
+)
 
 // scorer is the sink that bans.
 type scorer struct {

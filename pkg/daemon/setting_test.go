@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"ftps/pkg/catalog"
 	"ftps/pkg/config"
@@ -145,6 +146,20 @@ func TestWhatNobodyMeantToHappenIsAnError(t *testing.T) {
 		d.record(e)
 		if lines := h.log.lines(); len(lines) != 1 || lines[0]["level"] != slog.LevelError.String() {
 			t.Errorf("%T: %v", e, lines)
+		}
+	}
+}
+
+// Nothing that is to be changed in the settings stands behind a ban by hand.
+func TestABanByHandNamesNoSettingInTheLog(t *testing.T) {
+	h := newHost(t)
+	d, _ := h.start()
+	byHand, byScore := netip.MustParseAddr("203.0.113.1"), netip.MustParseAddr("203.0.113.2")
+	d.Ban(byHand, 0)
+	d.bans.addAutomatic(byScore, time.Hour)
+	for addr, want := range map[netip.Addr]string{byHand: "", byScore: "ban_score"} {
+		if _, err := d.admit(addr); err == nil || settingOf(err) != want {
+			t.Errorf("%v: %v names %q", addr, err, settingOf(err))
 		}
 	}
 }

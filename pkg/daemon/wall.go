@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"ftps/pkg/fault"
@@ -107,6 +108,7 @@ func (d *Daemon) shut(list *users.List) error {
 		return err
 	case w != nil:
 		d.wall = w
+		d.warnWide(d.folders(list))
 		d.log.Info("landlock", "version", w.ABI, "folders", w.Lines())
 	case why != nil:
 		d.noWall = why
@@ -117,6 +119,22 @@ func (d *Daemon) shut(list *users.List) error {
 		level("no-landlock", "cause", d.cause(why))
 	}
 	return nil
+}
+
+// wide are folders that hold much that is not the server's, and warned are
+// the rows of the table whose folder the administrator can move elsewhere.
+var (
+	wide   = []string{"/", "/etc", "/var/log"}
+	warned = []string{"accounts", "settings", "xferlog"}
+)
+
+// warnWide tells of files that bring one of those within reach, whole.
+func (d *Daemon) warnWide(table []wall.Folder) {
+	for _, f := range table {
+		if path, err := filepath.Abs(f.Path); err == nil && slices.Contains(warned, f.For) && slices.Contains(wide, path) {
+			d.log.Warn("wide-folder", "folder", path, "for", f.For, "cause", d.text("wall.wide", path))
+		}
+	}
 }
 
 // admits returns an error if an account's home is out of reach. A closed

@@ -2,6 +2,7 @@ package dataport
 
 import (
 	"net"
+	"sync"
 
 	"golang.org/x/crypto/cryptobyte"
 )
@@ -11,10 +12,12 @@ import (
 const maxHello = 32 << 10
 
 // ticketsIn waits for the ClientHello of a connection and returns the tickets
-// that it shows. Not a byte is taken from the connection: another process may
+// that it shows; heard is called when its first byte has come. Not a byte is taken from the connection: another process may
 // be the one to read it.
-func ticketsIn(raw net.Conn) (tickets [][]byte, ok bool) {
+func ticketsIn(raw net.Conn, heard func()) (tickets [][]byte, ok bool) {
+	heard = sync.OnceFunc(heard)
 	peek(raw, maxHello, func(seen []byte) (enough bool) {
+		heard()
 		tickets, enough, ok = parseHello(seen)
 		return enough
 	})

@@ -20,7 +20,7 @@ func (p *Ports) passOn(c *candidate) bool {
 	p.await(c)
 	p.mu.Unlock()
 
-	tickets, ok := ticketsIn(c.raw)
+	tickets, ok := ticketsIn(c.raw, c.hear)
 	if !ok {
 		p.mu.Lock()
 		c.kept = len(p.suitors(c)) > p.foreigners(c) // garbage, silence or a peer that is gone

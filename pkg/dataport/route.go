@@ -120,6 +120,16 @@ func (p *Ports) stray(c *candidate) {
 	}
 }
 
+// expected reports whether a connection may be the one that a quarantine at
+// its place is about: late, and no misdeed. Each quarantine excuses one (see
+// stray). owner is whose ticket it has shown, or nil.
+func (p *Ports) expected(c *candidate, owner *Session) bool {
+	sp, now := p.places[c.place], time.Now()
+	return sp != nil && slices.ContainsFunc(sp.shadows, func(s shadow) bool {
+		return s.number < c.number && now.Before(s.until) && (owner == nil || s.session == owner)
+	})
+}
+
 // lift sees to it that a place's quarantine is over in time.
 func (p *Ports) lift(where place, sp *spot) {
 	if sp.timed || len(sp.shadows) == 0 {
@@ -164,7 +174,11 @@ func (p *Ports) enter(c *candidate) error {
 	case sp == nil || len(sp.waiting) == 0:
 		// It may be the one that a quarantine is about: a client's connection
 		// is often accepted just after its command was refused.
+		expected := p.expected(c, nil)
 		p.stray(c)
+		if expected {
+			return fault.New("data.refused.late")
+		}
 		return fault.New("data.refused.unexpected")
 	case p.candidates >= p.cfg.Connections:
 		return fault.New("data.refused.full")
@@ -298,7 +312,11 @@ func (p *Ports) judge(c *candidate, now time.Time) (pr *Promise, how string, pen
 		return suitors[0], None, nil, nil
 	}
 	if c.nominee == nil {
-		return judgeBare(suitors)
+		pr, how, pending, refusal := judgeBare(suitors)
+		if refusal != nil && p.expected(c, nil) {
+			refusal = fault.New("data.refused.late")
+		}
+		return pr, how, pending, refusal
 	}
 
 	// The ticket has resumed: whoever is behind it has its secret, and the
@@ -313,6 +331,9 @@ func (p *Ports) judge(c *candidate, now time.Time) (pr *Promise, how string, pen
 		return nil, "", owner, nil
 	}
 	i := slices.IndexFunc(suitors, func(s *Promise) bool { return s.account == owner.account })
+	if i < 0 && p.expected(c, owner) {
+		return nil, "", nil, fault.New("data.refused.late")
+	}
 	if i < 0 {
 		return nil, "", nil, fault.New("data.refused.account")
 	}

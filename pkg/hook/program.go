@@ -85,7 +85,11 @@ func (p *Program) run(ctx context.Context, n Note) error {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = p.null, p.null, said
 	cmd.WaitDelay = time.Second // for what it started and left behind
 	alone(cmd)
-	err := cmd.Run()
+	err := cmd.Start()
+	if err == nil {
+		endGroup(cmd)
+		err = cmd.Wait()
+	}
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		err = fault.New("hook.program.slow", p.opt.Time)
 	}
