@@ -380,7 +380,7 @@ func (b *batching) source(item Item) ([]byte, fs.FileInfo, error) {
 	case !before.Mode().IsRegular():
 		return nil, nil, ErrNotRegular
 	case before.Size() >= 2*smallFile:
-		return nil, nil, ErrChanged
+		return nil, nil, errAlone // it has grown since it was planned
 	}
 	var buf bytes.Buffer
 	buf.Grow(int(before.Size()) + bytes.MinRead)
