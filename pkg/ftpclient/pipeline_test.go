@@ -321,6 +321,88 @@ func TestAFileLeftEarlyStopsThePipelineAndNotTheSession(t *testing.T) {
 	inStep(t, c)
 }
 
+func TestAnUploadGivenUpInAPipelineIsNotStored(t *testing.T) {
+	c, _ := piped(t, ftptest.Start(t, ftptest.Options{}))
+	for _, name := range []string{"/a", "/b"} {
+		if err := put(t, c, name, []byte("old"), ftpclient.StoreOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := pipeline(t, within(t), c)
+	send(t, p, "STOR", "/a")
+	send(t, p, "STOR", "/b")
+	u, err := p.Upload()
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Write(content(5000))
+	u.Abort()
+	if err := u.Close(); !errors.Is(err, ftpclient.ErrAborted) {
+		t.Errorf("Close: %v", err)
+	}
+	if _, err := u.Write([]byte("more")); err == nil {
+		t.Error("it takes more")
+	}
+	if err := pipedPut(p, []byte("new")); err == nil {
+		t.Error("the file behind it went without a data connection")
+	}
+	p.Close()
+	if !c.Usable() {
+		t.Fatal("the session went with it")
+	}
+	for _, name := range []string{"/a", "/b"} {
+		if got, err := get(t, c, name, 0); err != nil || string(got) != "old" {
+			t.Errorf("%s: %d bytes, %v", name, len(got), err)
+		}
+	}
+}
+
+// What comes back belongs to what was sent first. A caller that mistakes the
+// order, or sends what has no place in a line, is told; nothing is taken.
+func TestAPipelineKeepsItsOrderAgainstItsCaller(t *testing.T) {
+	c, _ := piped(t, ftptest.Start(t, ftptest.Options{}))
+	want := content(5000)
+	if err := put(t, c, "/a", want, ftpclient.StoreOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	p := pipeline(t, within(t), c)
+	for _, line := range [][2]string{{"USER", "somebody"}, {"ABOR", ""}, {"RETR", "a\r\nDELE a"}, {"RETR", "a\x00"}, {"RETR", ""}} {
+		if err := p.Send(line[0], line[1]); err == nil {
+			t.Errorf("%q was taken", line)
+		}
+	}
+	if _, err := p.Reply(); err == nil {
+		t.Error("a reply to nothing")
+	}
+	send(t, p, "RETR", "/a")
+	send(t, p, "SIZE", "/a")
+	if _, err := p.Upload(); err == nil {
+		t.Error("a RETR was taken for a STOR")
+	}
+	if _, err := p.Reply(); err == nil {
+		t.Error("a reply before its file")
+	}
+	d, err := p.Download()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.Download(); !errors.Is(err, ftpclient.ErrInUse) {
+		t.Errorf("a second one at a time: %v", err)
+	}
+	got, err := io.ReadAll(d)
+	if closing := d.Close(); err != nil || closing != nil || !bytes.Equal(got, want) {
+		t.Errorf("%d bytes, %v, %v", len(got), err, closing)
+	}
+	if r, err := p.Reply(); err != nil || r.Lines[0] != "5000" {
+		t.Errorf("%v, %v", r, err)
+	}
+	p.Close()
+	if _, err := p.Download(); !errors.Is(err, ftpclient.ErrClosed) {
+		t.Errorf("after its end: %v", err)
+	}
+	inStep(t, c)
+}
+
 // blockServer lies in MODE B: what it sends for a RETR is said by answer.
 func blockServer(t *testing.T, answer func(s *hostile.Session, tc *tls.Conn)) *hostile.Server {
 	data := make(map[*hostile.Session]*tls.Conn)

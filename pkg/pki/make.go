@@ -133,6 +133,9 @@ func Renew(o MakeOptions) (*Made, error) {
 		}
 	}
 	if err := writeWhole(o.Files.Cert, certPEM, 0o644); err != nil {
+		if o.NewKey { // a key without its certificate would stop the server
+			err = errors.Join(err, os.Rename(made.OldKey, o.Files.Key))
+		}
 		return nil, unwritable(o.Files.Cert, err)
 	}
 	made.Certificate, made.Pin = cert, PinOf(cert)

@@ -1,6 +1,10 @@
 package pki
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -129,6 +133,79 @@ func TestRenewKeepsTheKeyAndItsPin(t *testing.T) {
 	os.Remove(files.Cert)
 	if fourth, err := Renew(MakeOptions{Files: files}); err != nil || fourth.Pin != third.Pin {
 		t.Errorf("%+v, %v", fourth, err)
+	}
+}
+
+// The key alone would be a pair that does not fit: the server starts no more.
+func TestARenewalThatCannotWriteItsCertificateLeavesTheKeyThatWas(t *testing.T) {
+	files := pairIn(t)
+	first, err := Make(MakeOptions{Files: files})
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := readFile(t, files.Key)
+	nowhere := Files{Cert: filepath.Join(t.TempDir(), "missing", "server.crt"), Key: files.Key}
+	made, err := Renew(MakeOptions{Files: nowhere, NewKey: true})
+	if !errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("%+v, %v", made, err)
+	}
+	if readFile(t, files.Key) != before {
+		t.Error("the key is another")
+	}
+	if pair, err := LoadPair(files); err != nil || pair.Pin != first.Pin {
+		t.Errorf("%+v, %v", pair, err)
+	}
+	if left, _ := os.ReadDir(filepath.Dir(files.Key)); len(left) != 2 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// Keys of other makes, and from other programs.
+func TestRenewTakesKeysOfEveryKindAndSaysWhatIsNone(t *testing.T) {
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ecKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sec1, err := x509.MarshalECPrivateKey(ecKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := func(kind string, der []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+	}
+	pkcs1 := block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(rsaKey))
+	for name, c := range map[string]struct {
+		text string
+		key  string // of the fault
+	}{
+		"PKCS #1":                       {pkcs1, ""},
+		"SEC 1":                         {block("EC PRIVATE KEY", sec1), ""},
+		"behind its curve's parameters": {block("EC PARAMETERS", []byte{6, 8, 42, 134, 72, 206, 61, 3, 1, 7}) + block("EC PRIVATE KEY", sec1), ""},
+		"encrypted":                     {block("ENCRYPTED PRIVATE KEY", []byte("x")), "pki.key.encrypted"},
+		"a certificate":                 {block("CERTIFICATE", selfIssued("a.example").Certificate[0]), "pki.key.none"},
+		"damaged":                       {block("PRIVATE KEY", []byte("not DER")), "pki.key.none"},
+		"nothing":                       {"", "pki.key.none"},
+	} {
+		files := pairIn(t)
+		if err := os.WriteFile(files.Key, []byte(c.text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Renew(MakeOptions{Files: files})
+		if c.key != "" {
+			hasKey(t, err, c.key)
+			if _, err := os.Stat(files.Cert); err == nil {
+				t.Errorf("%s: a certificate was made", name)
+			}
+		} else if _, loadErr := LoadPair(files); err != nil || loadErr != nil {
+			t.Errorf("%s: %v, %v", name, err, loadErr)
+		}
+		if readFile(t, files.Key) != c.text {
+			t.Errorf("%s: the key was written", name)
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -351,10 +352,18 @@ func TestAnUnchangedFileIsNotSent(t *testing.T) {
 }
 
 func TestAnEditThatCannotGoBackIsKept(t *testing.T) {
+	var asked atomic.Int32
 	for what, o := range map[string]hostile.Options{
 		"changed there meanwhile": {},
-		"the upload is refused":   {Hooks: hooks{"STOR": func(c *hostile.Session, _ string) bool { c.Reply(552, "quota"); return true }}},
-		"the editor fails":        {},
+		"the server is gone": {Hooks: hooks{"MLST": func(c *hostile.Session, _ string) bool {
+			if asked.Add(1) > 1 {
+				c.Hangup()
+				return true
+			}
+			return false
+		}}},
+		"the upload is refused": {Hooks: hooks{"STOR": func(c *hostile.Session, _ string) bool { c.Reply(552, "quota"); return true }}},
+		"the editor fails":      {},
 	} {
 		editor := "printf mine >"
 		if what == "the editor fails" {

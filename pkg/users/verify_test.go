@@ -330,3 +330,41 @@ func TestAnAccountEndsAtItsMoment(t *testing.T) {
 		t.Error("the end is not at its moment")
 	}
 }
+
+// A certificate opens the one account that names its pin, under every rule
+// that a password is under; and such an account has no password.
+func TestACertificateOpensItsOwnAccountAlone(t *testing.T) {
+	const pin, other = "sha256//ana", "sha256//other"
+	hash := line(6, "ana")
+	b := newBench(open{}, map[string]string{hash: "right"},
+		User{Name: "ana", ClientCert: pin, Hash: hash},
+		User{Name: "plain", Hash: hash},
+		User{Name: "disabled", ClientCert: pin, Disabled: true},
+		User{Name: "expired", ClientCert: pin, Expires: time.Now().Add(-time.Hour)},
+		User{Name: "elsewhere", ClientCert: pin, AllowFrom: []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}},
+	)
+	if u, err := b.ByCertificate("ana", pin, home); err != nil || u.Name != "ana" {
+		t.Fatalf("%v, %v", u, err)
+	}
+	for _, c := range []struct {
+		name, pin string
+		cause     error
+	}{
+		{"ana", other, ErrCertificate},
+		{"ana", "", ErrCertificate},
+		{"plain", pin, ErrCertificate},
+		{"plain", "", ErrCertificate}, // no pin is not the pin of none
+		{"nobody", pin, ErrUnknownName},
+		{"disabled", pin, ErrDisabled},
+		{"expired", pin, ErrExpired},
+		{"elsewhere", pin, ErrAddress},
+	} {
+		u, err := b.ByCertificate(c.name, c.pin, home)
+		if u != nil || !errors.Is(err, ErrRefused) || causeOf(err) != c.cause || err.Error() != ErrRefused.Error() {
+			t.Errorf("%s with %q: %v, %v", c.name, c.pin, u, err)
+		}
+	}
+	if u, err := b.Verify(t.Context(), "ana", "right", home); u != nil || causeOf(err) != ErrCertificate {
+		t.Errorf("its password: %v, %v", u, causeOf(err))
+	}
+}
