@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -75,7 +76,7 @@ func startUpgradable(t *testing.T, settings string, args ...string) *upgradable 
 	dir := t.TempDir()
 	u.server = &server{dir: dir}
 	u.settings(t, settings)
-	for _, name := range []string{"diego", "eva"} {
+	for _, name := range []string{"diego", "eva", "unused"} {
 		if _, errs, code := run(t, dir, "a password\n", "useradd", name, "--password-stdin", "--cost", "4"); code != 0 {
 			t.Fatalf("useradd %s: %s", name, errs)
 		}
@@ -130,6 +131,17 @@ func (u *upgradable) open(ctx context.Context, name string) (*ftpclient.Conn, er
 		return nil, err
 	}
 	return c, nil
+}
+
+// shown logs a user in, and returns the certificate that the server showed.
+func (u *upgradable) shown(ctx context.Context, t *testing.T, name string) *x509.Certificate {
+	t.Helper()
+	c, err := u.open(ctx, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	return c.TLS().PeerCertificates[0]
 }
 
 func (u *upgradable) stats(t *testing.T) (s struct {
@@ -368,15 +380,41 @@ func TestAnUpgradeUnderLoadLosesNoTransferAndRefusesNobody(t *testing.T) {
 	u.settings(t, "max_connections_per_address: 1000\nbanner: after\n")
 	u.admin(t, "reload")
 	l.more(t, int64(*crowd))
-	if _, errs, code := run(t, u.dir, "", "cert", "renew"); code != 0 {
-		t.Logf("cert renew: %s", errs)
+	typed := func(in string, words ...string) {
+		t.Helper()
+		if _, errs, code := run(t, u.dir, in, words...); code != 0 {
+			t.Fatalf("%v: %s", words, errs)
+		}
 	}
+	before := u.shown(ctx, t, "eva")
+	typed("", "cert", "renew")
 	u.admin(t, "log-level", "debug")
-	if _, errs, code := run(t, u.dir, "a password\n", "useradd", "new", "--password-stdin", "--cost", "4"); code != 0 {
-		t.Fatal(errs)
+	typed("a password\n", "useradd", "new", "--password-stdin", "--cost", "4")
+	typed("", "userdel", "unused")
+	path := filepath.Join(u.dir, "users.yaml")
+	accounts, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A rate that is out of reach: diego's sessions go on, his transfers too.
+	limited := bytes.Replace(accounts, []byte("name: diego\n"), []byte("name: diego\n    rate_down: 10GiB\n    rate_up: 10GiB\n"), 1)
+	if bytes.Equal(limited, accounts) {
+		t.Fatalf("no diego in\n%s", accounts)
+	}
+	if err := os.WriteFile(path, limited, 0o600); err != nil {
+		t.Fatal(err)
 	}
 	u.admin(t, "reload")
 	l.more(t, int64(*crowd))
+	if after := u.shown(ctx, t, "new"); after.Equal(before) {
+		t.Error("the certificate that was renewed is not shown")
+	} else if !bytes.Equal(after.RawSubjectPublicKeyInfo, before.RawSubjectPublicKeyInfo) {
+		t.Error("the renewal has another key")
+	}
+	if c, err := u.open(ctx, "unused"); err == nil {
+		c.Close()
+		t.Error("an account that was removed got in")
+	}
 	close(up.goOn)
 	close(down.goOn)
 	for range 2 {

@@ -312,15 +312,18 @@ func daemonConfig(set *config.Server, lang catalog.Lang) daemon.Config {
 	return cfg
 }
 
-// check is --check: everything that is wrong, one line each, or that all is
-// well.
+// check is --check: everything that is wrong or wants a look, one line each,
+// or that all is well. Only what is wrong makes it fail.
 func (a *app) check(cfg daemon.Config) error {
-	wrong := daemon.Check(cfg)
-	for _, err := range wrong {
+	wrong, warnings := daemon.Check(cfg)
+	for _, err := range append(wrong, warnings...) {
 		a.complain(err)
 	}
 	if len(wrong) > 0 {
 		return withCode{nil, exitFailed}
+	}
+	if len(warnings) > 0 {
+		return nil
 	}
 	_, err := fmt.Fprintln(a.out, a.text("cli.server.check.well"))
 	return err

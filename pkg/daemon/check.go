@@ -2,36 +2,39 @@ package daemon
 
 import (
 	"context"
-	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 
 	"ftps/pkg/fault"
 	"ftps/pkg/pki"
+	"ftps/pkg/users"
+	"ftps/pkg/vfs"
 	"ftps/pkg/vfs/jail"
 	"ftps/pkg/wall"
 )
 
 // Check validates a configuration and everything it names, and returns all
-// that is wrong. It makes and changes nothing; ports are opened and closed.
-func Check(cfg Config) []error {
-	var wrong []error
+// that is wrong, and what keeps nothing from starting but wants a look. It
+// makes and changes nothing; ports are opened and closed.
+func Check(cfg Config) (wrong, warnings []error) {
 	note := func(err error) {
 		if err != nil {
 			wrong = append(wrong, err)
 		}
 	}
 	note(holds())
-	_, err := findIdentity(cfg.RunAs, cfg.AllowRoot)
+	who, err := findIdentity(cfg.RunAs, cfg.AllowRoot)
 	note(err)
 	note(wall.Missing(cfg.Wall))
 	for i, files := range cfg.Certs {
 		if i == 0 && cfg.MakeCert && absent(files.Cert) && absent(files.Key) {
 			continue // will be made
 		}
-		_, err := pki.LoadPair(files)
+		pair, err := pki.LoadPair(files)
 		note(err)
+		if err == nil {
+			warnings = append(warnings, pair.Warnings...)
+		}
 	}
 	if len(cfg.ACME.Domains) > 0 && cfg.ACME.CA != "" {
 		_, err := pki.LoadPool(cfg.ACME.CA)
@@ -49,7 +52,7 @@ func Check(cfg Config) []error {
 	note(checkRoot(cfg.RootDir, cfg.MakeRoot))
 	list, err := loadUsers(cfg.Users)
 	if err != nil {
-		return append(wrong, err)
+		return append(wrong, err), warnings
 	}
 	store, err := connectStore(cfg.S3)
 	note(err)
@@ -62,18 +65,40 @@ func Check(cfg Config) []error {
 		if inStore(u.Home) {
 			continue
 		}
-		dir := homeOf(cfg.RootDir, u.Home)
-		if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-			continue // will be made
+		failed, warning := checkHome(cfg.RootDir, u, who)
+		note(failed)
+		if warning != nil {
+			warnings = append(warnings, warning)
 		}
-		home, err := jail.Open(dir, jail.Options{Account: u.Name})
-		if err != nil {
-			note(fault.Wrap(err, "cli.server.check.home", u.Name, err))
-			continue
-		}
-		home.Close()
 	}
-	return wrong
+	return wrong, warnings
+}
+
+// checkHome holds an account's home against what the account may do there. A
+// home that cannot be written to is a warning alone: those below a folder that
+// is closed on purpose are many.
+func checkHome(root string, u *users.User, who *identity) (failed, warning error) {
+	dir := homeOf(root, u.Home)
+	if absent(dir) { // will be made
+		above := filepath.Dir(dir)
+		for absent(above) && above != filepath.Dir(above) {
+			above = filepath.Dir(above)
+		}
+		if info, err := os.Stat(above); err == nil && info.IsDir() && !who.mayWrite(above) && !absent(root) {
+			return fault.New("cli.server.check.make", u.Name, dir, above), nil
+		}
+		return nil, nil
+	}
+	home, err := jail.Open(dir, jail.Options{Account: u.Name})
+	if err != nil {
+		return fault.Wrap(err, "cli.server.check.home", u.Name, err), nil
+	}
+	home.Close()
+	const writes = vfs.Write | vfs.Append | vfs.Delete | vfs.Rename | vfs.Mkdir
+	if u.Perm&writes != 0 && !who.mayWrite(dir) {
+		return nil, fault.New("cli.server.check.closed", u.Name, dir)
+	}
+	return nil, nil
 }
 
 // checkRoot is prepareRoot without its effects.

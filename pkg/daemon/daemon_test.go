@@ -552,8 +552,8 @@ func TestCheckFindsAllThatIsWrongAndTouchesNothing(t *testing.T) {
 	defer taken.Close()
 	u := account("diego")
 	h := newHost(t, u)
-	if wrong := Check(h.cfg); len(wrong) != 0 {
-		t.Errorf("all is well, but: %v", wrong)
+	if wrong, warnings := Check(h.cfg); len(wrong)+len(warnings) != 0 {
+		t.Errorf("all is well, but: %v, %v", wrong, warnings)
 	}
 	if !absent(h.at("srv")) || !absent(h.at("certs")) {
 		t.Error("Check made something")
@@ -561,7 +561,7 @@ func TestCheckFindsAllThatIsWrongAndTouchesNothing(t *testing.T) {
 	h.cfg.ControlPort = taken.Addr().(*net.TCPAddr).Port
 	h.cfg.MakeRoot, h.cfg.MakeCert = false, false
 	h.edit("name: diego", "nam: diego")
-	wrong := Check(h.cfg)
+	wrong, _ := Check(h.cfg)
 	var said strings.Builder
 	for _, err := range wrong {
 		said.WriteString(catalog.Explain(catalog.English, err) + "\n")

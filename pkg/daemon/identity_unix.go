@@ -5,8 +5,11 @@ package daemon
 import (
 	"os"
 	"os/user"
+	"slices"
 	"strconv"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 
 	"ftps/pkg/fault"
 )
@@ -87,4 +90,31 @@ func (id *identity) own(dir string) error {
 		return fault.Wrap(err, "cli.server.root.failed", dir, err)
 	}
 	return nil
+}
+
+// mayWrite reports whether the identity may make files in a folder. For
+// another than who runs it is what the mode says.
+func (id *identity) mayWrite(dir string) bool {
+	if id == nil {
+		return unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK|unix.X_OK, unix.AT_EACCESS) == nil
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return false
+	}
+	st, ok := info.Sys().(*syscall.Stat_t)
+	if !ok {
+		return true
+	}
+	const writeAndEnter = 3
+	mode := info.Mode().Perm()
+	switch {
+	case id.uid == 0:
+		return true
+	case int(st.Uid) == id.uid:
+		mode >>= 6
+	case int(st.Gid) == id.gid || slices.Contains(id.groups, int(st.Gid)):
+		mode >>= 3
+	}
+	return mode&writeAndEnter == writeAndEnter
 }

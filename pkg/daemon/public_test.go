@@ -161,7 +161,7 @@ func TestOfSeveralAddressesTheOneThatIsToldStays(t *testing.T) {
 func TestCheckSaysThatThePublicNameIsUnknown(t *testing.T) {
 	h := newHost(t)
 	h.cfg.PublicIP = "no-such-host.invalid"
-	wrong := Check(h.cfg)
+	wrong, _ := Check(h.cfg)
 	if len(wrong) != 1 || !strings.Contains(wrong[0].Error(), "no-such-host.invalid") {
 		t.Errorf("%v", wrong)
 	}

@@ -48,7 +48,7 @@ func TestAnAccountInAStoreThatIsAwayIsToldSoAndTheOthersGoOn(t *testing.T) {
 		t.Error(said)
 	}
 	h.login(d, "diego").Cmd(250, "MLST")
-	if wrong := Check(h.cfg); len(wrong) == 0 || !strings.Contains(catalog.Explain(catalog.English, errors.Join(wrong...)), "bucket bucket of http://127.0.0.1:1 cannot be reached") {
+	if wrong, _ := Check(h.cfg); len(wrong) == 0 || !strings.Contains(catalog.Explain(catalog.English, errors.Join(wrong...)), "bucket bucket of http://127.0.0.1:1 cannot be reached") {
 		t.Errorf("%v", wrong)
 	}
 	for _, line := range h.log.lines() {

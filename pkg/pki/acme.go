@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,7 +25,7 @@ type IssuerOptions struct {
 	CA        string          // PEM file of who vouches for that URL; "" is the system's
 	Agent     string          // what to call ourselves there
 	Loaded    func(*Pair)     // a certificate is in use from now on; or nil
-	Failed    func(err error) // one could not be had, and is tried for again; or nil
+	Failed    func(err error) // one could not be had or renewed, and is tried for again; or nil
 
 	retry time.Duration // after a failure; tests alone
 }
@@ -35,10 +36,13 @@ type IssuerOptions struct {
 type Issuer struct {
 	opt     IssuerOptions
 	manager *autocert.Manager
-	stop    context.CancelFunc // ends what is under way to the authority
+	ctx     context.Context    // of what is under way to the authority
+	stop    context.CancelFunc // ends it
+	asked   *asked
 
-	mu    sync.Mutex
-	pairs []*Pair // as Domains; nil where there is none yet
+	mu        sync.Mutex
+	pairs     []*Pair // as Domains; nil where there is none yet
+	obtaining string  // the domain that Run asks for, until the cache is asked
 }
 
 // NewIssuer makes the folder and takes from it what is still valid.
@@ -62,7 +66,8 @@ func NewIssuer(o IssuerOptions) (*Issuer, error) {
 		o.retry = retryFirst
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	i := &Issuer{opt: o, stop: stop, pairs: make([]*Pair, len(o.Domains))}
+	i := &Issuer{opt: o, ctx: ctx, stop: stop, pairs: make([]*Pair, len(o.Domains))}
+	i.asked = &asked{base: ending{ctx, transport}}
 	i.manager = &autocert.Manager{
 		Prompt:     autocert.AcceptTOS,
 		HostPolicy: autocert.HostWhitelist(o.Domains...),
@@ -70,7 +75,7 @@ func NewIssuer(o IssuerOptions) (*Issuer, error) {
 		Client: &acme.Client{
 			DirectoryURL: o.Directory,
 			UserAgent:    o.Agent,
-			HTTPClient:   &http.Client{Transport: ending{ctx, transport}, Timeout: time.Minute},
+			HTTPClient:   &http.Client{Transport: i.asked, Timeout: time.Minute},
 		},
 	}
 	if o.Directory == "" {
@@ -117,6 +122,52 @@ func (c cache) Put(ctx context.Context, name string, data []byte) error {
 	}
 	c.issuer.take(name, data)
 	return nil
+}
+
+// Get implements [autocert.Cache]. The manager renews by a clock of its own,
+// tells nobody how that went, and begins by asking here: its context ends when
+// the try is over.
+func (c cache) Get(ctx context.Context, name string) ([]byte, error) {
+	if before := c.issuer.renewing(name); before != nil {
+		requests := c.issuer.asked.count()
+		context.AfterFunc(ctx, func() { c.issuer.tried(name, before, requests) })
+	}
+	return c.DirCache.Get(ctx, name)
+}
+
+// renewing returns what the manager asks the cache about in order to renew it;
+// nil if it asks for another reason.
+func (i *Issuer) renewing(name string) *Pair {
+	i.mu.Lock()
+	obtaining := i.obtaining == name
+	if obtaining {
+		i.obtaining = "" // Run is told of the error
+	}
+	i.mu.Unlock()
+	if obtaining {
+		return nil
+	}
+	return i.pair(name)
+}
+
+// pair returns what is in use for a domain, nil for none.
+func (i *Issuer) pair(domain string) *Pair {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if at := slices.Index(i.opt.Domains, domain); at >= 0 {
+		return i.pairs[at]
+	}
+	return nil
+}
+
+// tried tells of a renewal that asked the authority and brought nothing. One
+// that the manager put off, as it does when its clock was early, asks nobody.
+func (i *Issuer) tried(domain string, before *Pair, requests int) {
+	if i.pair(domain) != before || i.asked.count() == requests || i.ctx.Err() != nil || i.opt.Failed == nil {
+		return
+	}
+	err := i.asked.trouble()
+	i.opt.Failed(fault.Wrap(err, "pki.acme.kept", domain, err))
 }
 
 // take puts a certificate of the cache in use. The cache holds other things
@@ -167,6 +218,9 @@ func (i *Issuer) Run(ctx context.Context) {
 				}
 			}
 		}
+		i.mu.Lock()
+		i.obtaining = "" // the manager may have known without asking
+		i.mu.Unlock()
 		if !missing {
 			// From here on the manager renews by its own clock.
 			<-ctx.Done()
@@ -184,6 +238,9 @@ func (i *Issuer) Run(ctx context.Context) {
 // obtain asks the manager as a handshake would, for a key of the one kind that
 // is used here.
 func (i *Issuer) obtain(ctx context.Context, domain string) error {
+	i.mu.Lock()
+	i.obtaining = domain
+	i.mu.Unlock()
 	done := make(chan error, 1)
 	go func() { // it knows no context: what ends it is that its requests fail
 		_, err := i.manager.GetCertificate(&tls.ClientHelloInfo{

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -295,5 +296,75 @@ func TestAnAuthorityThatFailsIsAskedAgainAndHoldsNothingUp(t *testing.T) {
 	}
 	if len(asked) == 0 {
 		t.Error("the authority was not asked")
+	}
+}
+
+// The manager that renews drops its errors: an administrator heard nothing
+// before the certificate was about to end.
+func TestARenewalThatFailsIsToldWithTheAuthoritysReason(t *testing.T) {
+	authority := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/problem+json")
+		w.WriteHeader(http.StatusForbidden)
+		io.WriteString(w, `{"type":"urn:ietf:params:acme:error:rateLimited","detail":"too many of them"}`)
+	}))
+	defer authority.Close()
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: authority.Certificate().Raw}), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cache := t.TempDir()
+	due := newAuthority(t).issue(anyKey(), "ftp.example.com", func(c *x509.Certificate) {
+		c.NotBefore, c.NotAfter = time.Now().Add(-3*time.Hour), time.Now().Add(time.Minute)
+	})
+	if err := os.WriteFile(filepath.Join(cache, "ftp.example.com"), bundle(due), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	failed := make(chan error, 100)
+	issuer, k := issuing(t, IssuerOptions{
+		Domains: []string{"ftp.example.com"}, Cache: cache, Directory: authority.URL, CA: ca,
+		Failed: func(err error) { failed <- err },
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan struct{})
+	go func() { defer close(done); issuer.Run(ctx) }()
+	select {
+	case err := <-failed:
+		hasKey(t, err, "pki.acme.kept")
+		var said *acme.Error
+		if !errors.As(err, &said) || said.Detail != "too many of them" {
+			t.Errorf("%v", err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("nobody was told")
+	}
+	if got := shown(t, k, ""); !got.Equal(due.Leaf) {
+		t.Errorf("meanwhile: %v", got.DNSNames)
+	}
+	cancel()
+	<-done
+	if len(failed) > 0 {
+		t.Errorf("told of one failure twice: %v", <-failed)
+	}
+}
+
+func TestTheReasonOfAnAuthoritysRefusalIsFoundWhereverItStands(t *testing.T) {
+	for body, c := range map[string]struct {
+		status int
+		want   string
+	}{
+		`{"type":"urn:x","detail":"no"}`: {403, "403 urn:x: no"},
+		`not even JSON`:                  {502, "502 : "},
+		`{"status":"invalid","challenges":[{"type":"http-01"},{"error":{"type":"urn:y","detail":"refused","status":400}}]}`: {200, "400 urn:y: refused"},
+		`{"type":"urn:ietf:params:acme:error:badNonce"}`:                                                                    {400, ""},
+		`{"status":"valid","challenges":[{}]}`:                                                                              {200, ""},
+		"-----BEGIN CERTIFICATE-----":                                                                                       {200, ""},
+	} {
+		got := ""
+		if err := reason(c.status, []byte(body)); err != nil {
+			got = err.Error()
+		}
+		if got != c.want {
+			t.Errorf("%s: %q", body, got)
+		}
 	}
 }
