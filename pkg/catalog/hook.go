@@ -13,6 +13,8 @@ var hookRows = []Row{
 	{Key: "hook.program.failed", EN: "cannot use %s for --hook: %v", ES: "no se puede usar %s para --hook: %v"},
 	{Key: "hook.program.mode", EN: "%s, named by --hook, is no program\nmake it one with: chmod 755", ES: "%s, indicado con --hook, no es un programa\nconviértalo en uno con: chmod 755"},
 	{Key: "hook.program.open", EN: "others may change %s, named by --hook\nclose it with: chmod 755", ES: "otros pueden cambiar %s, indicado con --hook\nciérrelo con: chmod 755"},
+	{Key: "hook.program.owner", EN: "%s, named by --hook, belongs to neither root nor the server's user, who could change it\nuse a program of theirs", ES: "%s, indicado con --hook, no es ni de root ni del usuario del servidor, y su dueño podría cambiarlo\nuse un programa de uno de ellos"},
+	{Key: "hook.program.served", EN: "%s, named by --hook, lies below %s, where accounts may change it\nmove it elsewhere", ES: "%s, indicado con --hook, está bajo %s, donde las cuentas pueden cambiarlo\nmuévalo a otro lugar"},
 	{Key: "hook.program.slow", EN: "it took longer than %v and was ended", ES: "tardó más de %v y se terminó"},
 	{Key: "hook.program.ended", EN: "the hook for %s %s: %v (%q)", ES: "el programa de --hook para %s %s: %v (%q)"},
 }

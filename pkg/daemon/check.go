@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"ftps/pkg/fault"
+	"ftps/pkg/hook"
 	"ftps/pkg/pki"
 	"ftps/pkg/users"
 	"ftps/pkg/vfs"
@@ -53,6 +54,10 @@ func Check(cfg Config) (wrong, warnings []error) {
 	list, err := loadUsers(cfg.Users)
 	if err != nil {
 		return append(wrong, err), warnings
+	}
+	if cfg.Hook != "" {
+		note(hook.CheckProgram(cfg.Hook))
+		note(checkHook(&cfg, list))
 	}
 	store, err := connectStore(cfg.S3)
 	note(err)

@@ -295,6 +295,9 @@ func New(cfg Config) (_ *Daemon, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkHook(&cfg, list); err != nil {
+		return nil, err
+	}
 	if d.backend, err = newBackend(cfg, list); err != nil {
 		return nil, err
 	}

@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"ftps/pkg/event"
+	"ftps/pkg/fault"
 	"ftps/pkg/hook"
+	"ftps/pkg/users"
 )
 
 // hookGrace bounds how long the end waits for who is told of events.
@@ -50,6 +52,23 @@ func (d *Daemon) openHooks() error {
 	if d.metrics != nil {
 		for _, h := range d.hooks {
 			d.metrics.watchHook(d, h)
+		}
+	}
+	return nil
+}
+
+// checkHook refuses a program that could be replaced over FTP: one below the
+// root folder or an account's home.
+func checkHook(cfg *Config, list *users.List) error {
+	if cfg.Hook == "" {
+		return nil
+	}
+	if below(cfg.RootDir, cfg.Hook) {
+		return fault.New("hook.program.served", cfg.Hook, cfg.RootDir)
+	}
+	for u := range list.All {
+		if home := homeOf(cfg.RootDir, u.Home); !inStore(home) && below(home, cfg.Hook) {
+			return fault.New("hook.program.served", cfg.Hook, home)
 		}
 	}
 	return nil

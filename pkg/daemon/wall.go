@@ -137,15 +137,15 @@ func (d *Daemon) warnWide(table []wall.Folder) {
 	}
 }
 
-// admits returns an error if an account's home is out of reach. A closed
-// account's may be anywhere.
+// admits returns an error if an account's home is out of reach, or holds the
+// program of --hook. A closed account's may be out of reach.
 func (d *Daemon) admits(list *users.List) error {
 	for u := range list.All {
 		if home := homeOf(d.cfg.RootDir, u.Home); !u.Disabled && !inStore(home) && !d.wall.Admits(home, wall.Tree) {
 			return fault.New("wall.home", u.Name, fault.New("wall.outside", home))
 		}
 	}
-	return nil
+	return checkHook(&d.cfg, list)
 }
 
 // outside tells of a file that may not be read whether it is the wall that

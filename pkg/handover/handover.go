@@ -40,6 +40,7 @@ type Socket interface {
 const (
 	maxMessage = 64 << 20 // of a message; the state of a big server is some MiB
 	maxSockets = 128      // in one message; the kernel takes 253
+	maxQueue   = 1 << 16  // messages that wait for a server that reads no more
 )
 
 // ErrClosed is what Send returns when nobody listens any more.
@@ -110,6 +111,10 @@ func (l *Link) post(kind string, body any, sockets []Socket, closing []io.Closer
 	if l.closed {
 		return ErrClosed
 	}
+	if len(l.queue) >= maxQueue {
+		l.drop()
+		return ErrClosed
+	}
 	l.queue = append(l.queue, parcel{text, sockets, closing})
 	select {
 	case l.more <- struct{}{}:
@@ -152,6 +157,11 @@ func (l *Link) write() {
 func (l *Link) fail() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.drop()
+}
+
+// drop is fail under the lock.
+func (l *Link) drop() {
 	l.closed = true
 	for _, p := range l.queue {
 		for _, c := range p.closing {

@@ -2,7 +2,12 @@
 
 package hook
 
-import "os/exec"
+import (
+	"io/fs"
+	"os/exec"
+)
+
+func trusted(fs.FileInfo) bool { return true }
 
 func alone(*exec.Cmd) {}
 

@@ -36,18 +36,30 @@ const (
 	programSays = 1 << 10 // bytes that are kept of what it says
 )
 
+// CheckProgram says why a program must not be run: it is none, or somebody
+// else than root and the server's user may change it.
+func CheckProgram(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case !filepath.IsAbs(path):
+		return fault.New("hook.program.relative", path)
+	case err != nil:
+		return fault.Wrap(err, "hook.program.failed", path, err)
+	case !info.Mode().IsRegular() || info.Mode()&0o111 == 0:
+		return fault.New("hook.program.mode", path)
+	case info.Mode()&0o022 != 0:
+		return fault.New("hook.program.open", path)
+	case !trusted(info):
+		return fault.New("hook.program.owner", path)
+	}
+	return nil
+}
+
 // NewProgram checks the options and sets the hook going.
 func NewProgram(o ProgramOptions) (*Program, error) {
-	info, err := os.Stat(o.Path)
-	switch {
-	case !filepath.IsAbs(o.Path):
-		return nil, fault.New("hook.program.relative", o.Path)
-	case err != nil:
-		return nil, fault.Wrap(err, "hook.program.failed", o.Path, err)
-	case !info.Mode().IsRegular() || info.Mode()&0o111 == 0:
-		return nil, fault.New("hook.program.mode", o.Path)
-	case info.Mode()&0o022 != 0:
-		return nil, fault.New("hook.program.open", o.Path)
+	err := CheckProgram(o.Path)
+	if err != nil {
+		return nil, err
 	}
 	if o.Time == 0 {
 		o.Time = programTime
