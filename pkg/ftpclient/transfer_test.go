@@ -290,6 +290,33 @@ func Test426AfterTheLastByteMayMeanStored(t *testing.T) {
 	inStep(t, c)
 }
 
+// Whatever the server says, a file whose connection it threw away unread is
+// not simply stored: it is lost, or for the caller to compare.
+func Test226ForAnUploadThatWasResetIsDoubted(t *testing.T) {
+	s := hostile.Start(t, hostile.Options{Hooks: hooks{"STOR": func(s *hostile.Session, _ string) bool {
+		s.Reply(150, "go")
+		tc, raw, _, err := s.Data()
+		if err != nil {
+			t.Error(err)
+			return true
+		}
+		tc.Read(make([]byte, 1))
+		raw.Close() // the rest is unread: a reset
+		s.Reply(226, "stored")
+		return true
+	}}})
+	for _, size := range []int{100_000, 8 << 20} {
+		c := login(t, s, nil)
+		err := put(t, c, "/f", content(size), ftpclient.StoreOptions{})
+		doubt := errors.Is(err, ftpclient.ErrUnclean) || errors.Is(err, ftpclient.ErrTruncated)
+		lost := errors.Is(err, ftpclient.ErrDataLost)
+		if !lost && !(doubt && size < 1<<20) {
+			t.Errorf("%d bytes: %v", size, err)
+		}
+		inStep(t, c)
+	}
+}
+
 func TestAServerWithoutCloseNotifyIsItsOwnState(t *testing.T) {
 	s := hostile.Start(t, hostile.Options{NoCloseNotify: true})
 	c := login(t, s, nil)
