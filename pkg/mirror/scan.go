@@ -143,7 +143,7 @@ func (t *Transfer) scanRemote(ctx context.Context, folder string, choose *choice
 // scanFolder reads the tree below a folder that exists, beginning on c, which
 // it puts back.
 func (t *Transfer) scanFolder(ctx context.Context, c *ftpclient.Conn, folder string, choose *choice) (*tree, error) {
-	s := &scanning{t: t, base: folder, choose: choose, tree: newTree(), waiting: []string{""}}
+	s := &scanning{t: t, base: folder, choose: choose, tree: newTree(), waiting: []string{""}, tried: make(map[string]int)}
 	s.changed = sync.NewCond(&s.mu)
 	ctx, s.stop = context.WithCancelCause(ctx)
 	defer s.stop(nil)
@@ -181,7 +181,8 @@ type scanning struct {
 	changed *sync.Cond
 	tree    *tree
 	waiting []string // folders to list, below base
-	listing int      // folders being listed
+	tried   map[string]int
+	listing int // folders being listed
 	workers int
 }
 
@@ -284,16 +285,36 @@ func (s *scanning) remote(folder string) string {
 	return joinRemote(s.base, folder)
 }
 
+// later puts a folder back in the line after a pause: the server had no port
+// for its listing, or broke it off, and may do better. It says no where the
+// retries are used up, and what was not listed is a gap then.
+func (s *scanning) later(ctx context.Context, folder string) bool {
+	s.mu.Lock()
+	attempt := s.tried[folder]
+	s.tried[folder]++
+	s.mu.Unlock()
+	if attempt >= s.t.cfg.Retries || ftpclient.Pause(ctx, attempt) != nil {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.listing--
+	s.waiting = append(s.waiting, folder)
+	s.changed.Broadcast()
+	return true
+}
+
 // folder notes what a folder's listing says.
 func (s *scanning) folder(ctx context.Context, c *ftpclient.Conn, folder string, list func(func(ftp.Entry, error) bool)) {
 	found := newTree()
 	var below []string
-	var fatal error
+	var fatal, failed error
 	for e, err := range list {
 		if err != nil {
 			if !c.Usable() || ctx.Err() != nil {
 				fatal = err
 			}
+			failed = err
 			found.gaps = append(found.gaps, Failure{s.remote(folder), err})
 			continue
 		}
@@ -318,6 +339,9 @@ func (s *scanning) folder(ctx context.Context, c *ftpclient.Conn, folder string,
 			found.add(name, node{kind: somethingElse})
 			found.skipped = append(found.skipped, Failure{s.remote(name), skipReason(e.Type == ftp.Link)})
 		}
+	}
+	if failed != nil && c.Usable() && ftpclient.Again(failed) && s.later(ctx, folder) {
+		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -202,6 +202,43 @@ func TestNothingIsDeletedAfterAScanWithAGap(t *testing.T) {
 	}
 }
 
+// A server that has no port for one listing (425) has one a moment later.
+// Whoever gives up at once reports a gap, and deletes nothing.
+func TestAFolderForWhichTheServerHadNoPortIsListedAgain(t *testing.T) {
+	for name, refuse := range map[string]func(s *hostile.Session){
+		"425": func(s *hostile.Session) { s.Reply(425, "Address already in use") },
+		"426": func(s *hostile.Session) {
+			send(t, s, []byte("type=file;size=1;modify=20210304050607; a\r\n"), 426)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var times atomic.Int32
+			s := hostile.Start(t, hostile.Options{Hooks: hooks{"MLSD": func(s *hostile.Session, arg string) bool {
+				if !strings.HasSuffix(arg, "/sub") || times.Add(1) > 1 {
+					return false
+				}
+				refuse(s)
+				return true
+			}}})
+			s.Put("/t/sub/a", []byte("a"), longAgo)
+			s.Put("/t/sub/b", []byte("b"), longAgo)
+			here := t.TempDir()
+			write(t, filepath.Join(here, "gone"), []byte("g"), longAgo)
+			tr, _ := transfer(t, s, func(c *mirror.Config) { c.Retries = 1 })
+			c, _ := compared(t, tr, "/t", here, mirror.MirrorOptions{Delete: true})
+			if c.Incomplete || len(c.Gaps) != 0 {
+				t.Fatalf("gaps: %v", c.Gaps)
+			}
+			if _, err := tr.Apply(within(t), c); err != nil {
+				t.Fatal(err)
+			}
+			if got := files(t, here); got["sub/a"] != "a" || got["sub/b"] != "b" || got["gone"] != "" {
+				t.Errorf("%v", got)
+			}
+		})
+	}
+}
+
 // What a server without MLSD says in LIST counts as much.
 func TestNothingIsDeletedAfterAnOldListingWithAGap(t *testing.T) {
 	const whole = "-rw-r--r-- 1 0 0 1 Mar 04  2021 a\r\n"
