@@ -11,7 +11,7 @@ import (
 )
 
 func TestDocsTranscriptsOfTheOperatorsGuideAreTrue(t *testing.T) {
-	runPage(t, "../docs/operating.md", 15)
+	runPage(t, "../docs/operating.md", 17)
 }
 
 func TestDocsTranscriptsForThoseFromVsftpdAreTrue(t *testing.T) { runPage(t, "../docs/vsftpd.md", 3) }
