@@ -32,7 +32,7 @@ func (b *bench) tell(write bool) error {
 		kept = append(kept, run)
 		run.into(all)
 	}
-	goals := goalTable(all)
+	goals := goalTable(all) + caution(kept)
 	fmt.Printf("\n%s\n", goals)
 	if !write {
 		return nil
@@ -75,6 +75,29 @@ func goalTable(all figures) string {
 		fmt.Fprintf(&b, "| %s |\n", strings.Join(l.cells[:], " | "))
 	}
 	return b.String()
+}
+
+// busy is the share of the machine that others may use before it is said.
+const busy = 0.1
+
+// caution says of a run on a busy machine, and of one with few rounds, what it
+// is worth.
+func caution(kept []partRun) string {
+	rounds, most := 0, 0.0
+	for _, p := range kept {
+		var wall, others float64
+		for _, f := range p.Figures {
+			wall, others, rounds = wall+f.Wall, others+f.Others, max(rounds, f.Round)
+		}
+		if wall > 0 {
+			most = max(most, others/wall/float64(processors(p.Machine)))
+		}
+	}
+	if most < busy && rounds >= 3 {
+		return ""
+	}
+	return fmt.Sprintf("\nRounds: %d, with up to %.0f %% of the machine used by others: what is told in seconds of a clock is worth little, and CPU time is off by a fifth.\n",
+		rounds, 100*most)
 }
 
 // conditions says when, where and beside what it was measured.
