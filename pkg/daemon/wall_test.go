@@ -23,6 +23,17 @@ import (
 // looks around once it stands: a wall cannot be taken down again.
 const shutIn = "FTPS_DAEMON_SHUT_IN"
 
+// lookedAround does so, if that is what this process is for.
+func lookedAround() bool {
+	dir := os.Getenv(shutIn)
+	if dir == "" {
+		return false
+	}
+	os.Unsetenv(shutIn)
+	lookAround(dir)
+	return true
+}
+
 // surroundings is what a server could reach after its start.
 type surroundings struct {
 	Version int
