@@ -163,13 +163,10 @@ type moody struct {
 
 func before(t *testing.T, store *objectStore) *moody {
 	m := &moody{}
-	proxy := httputil.NewSingleHostReverseProxy(storeURL(store.address))
-	direct := proxy.Director
-	proxy.Director = func(r *http.Request) {
-		host := r.Host
-		direct(r)
-		r.Host = host // which is signed
-	}
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(storeURL(store.address))
+		r.Out.Host = r.In.Host // which is signed
+	}}
 	m.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if status := m.status.Load(); status != 0 {
 			io.Copy(io.Discard, r.Body)
