@@ -388,9 +388,9 @@ func TestWhatIsCutBetweenOurClientAndOurOrOtherPeoplesServersIsResumed(t *testin
 			servers = append(servers, func(t *testing.T) *behind { return foreignBehind(t, f) })
 		}
 	}
-	big, offsets := 8<<20, 6
+	big, offsets, real := 8<<20, 6, 2
 	if *full {
-		big, offsets = 64<<20, 200
+		big, offsets, real = 64<<20, 200, 10
 	}
 	for _, serve := range servers {
 		b := serve(t)
@@ -407,7 +407,7 @@ func TestWhatIsCutBetweenOurClientAndOurOrOtherPeoplesServersIsResumed(t *testin
 			y.tally, y.number = x.tally, x.number
 			cases := y.offsets(t, offsets)
 			// A sample goes through the real binary.
-			for i, c := range y.offsets(t, 10) {
+			for i, c := range y.offsets(t, real) {
 				if c.plan.how == byStall && c.upload {
 					c.plan.how = []manner{byFIN, byReset}[i%2]
 				}

@@ -106,6 +106,7 @@ var replyRows = []Row{
 	{"reply.data.broken", 426, "The data connection broke, or ended without close_notify", "La conexión de datos se cortó, o terminó sin close_notify"},
 	{"reply.data.slow", 426, "The transfer is too slow, data connection closed", "La transferencia es demasiado lenta, conexión de datos cerrada"},
 	{"reply.data.none", 425, "No data connection came", "No llegó ninguna conexión de datos"},
+	{"reply.data.ended", 425, "The data port went to somebody else meanwhile; send PASV or EPSV again", "Entretanto el puerto de datos pasó a otro; envíe PASV o EPSV de nuevo"},
 	{"reply.data.handshake", 425, "TLS failed on the data connection", "Falló TLS en la conexión de datos"},
 	{"reply.data.busy", 425, "All data ports are taken, try again", "Todos los puertos de datos están ocupados, intente de nuevo"},
 	{"reply.data.notproven", 522, "The data connection must resume the TLS session of this login; a client that cannot needs session_reuse: prefer in its account", "La conexión de datos debe reanudar la sesión TLS de este login; un cliente que no puede necesita session_reuse: prefer en su cuenta"},

@@ -120,6 +120,7 @@ var faults = []struct {
 	{dataport.ErrHandshake, "reply.data.handshake"},
 	{dataport.ErrBusy, "reply.data.busy"},
 	{dataport.ErrNoConnection, "reply.data.none"},
+	{dataport.ErrEnded, "reply.data.ended"},
 	{layer.ErrTooSlow, "reply.data.slow"},
 	{errData, "reply.data.broken"},
 	{errSource, "reply.source"},

@@ -38,6 +38,7 @@ func TestEveryErrorHasItsOneReply(t *testing.T) {
 		{dataport.ErrNotProven, 522},
 		{dataport.ErrHandshake, 425},
 		{dataport.ErrBusy, 425},
+		{dataport.ErrEnded, 425}, // was 451 "internal error", after which no client tries again
 		{dataport.ErrNoConnection, 425},
 		{errors.Join(errData, syscall.ECONNRESET), 426},
 		{errors.Join(errSource, syscall.EIO), 451},
