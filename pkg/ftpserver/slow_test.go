@@ -10,11 +10,16 @@ import (
 	"ftps/pkg/ftpserver"
 	"ftps/pkg/ftptest"
 	"ftps/pkg/limit"
+	"ftps/pkg/vfs"
+	"ftps/pkg/vfs/memfs"
 )
 
 // dripping serves with a floor of a kilobyte a second over a short window.
-func dripping(t *testing.T, floor int64) *ftptest.Conn {
-	s := ftptest.Start(t, ftptest.Options{Server: func(c *ftpserver.Config) {
+func dripping(t *testing.T, floor int64) *ftptest.Conn { return drippingFrom(t, floor, nil) }
+
+func drippingFrom(t *testing.T, floor int64, tree vfs.FS) *ftptest.Conn {
+	accounts := []ftptest.Account{{Name: "diego", Password: "secreto", FS: tree}}
+	s := ftptest.Start(t, ftptest.Options{Accounts: accounts, Server: func(c *ftpserver.Config) {
 		c.MinRate = floor
 		c.Window(200 * time.Millisecond)
 	}})
@@ -61,10 +66,23 @@ func TestWithoutALeastRateADripIsWaitedFor(t *testing.T) {
 }
 
 func TestAReaderOfAFewBytesDoesNotHoldADownloadForEver(t *testing.T) {
-	c := dripping(t, 1<<30)
-	if code := c.Upload(make([]byte, 32<<20), "STOR f"); code != 226 {
-		t.Fatalf("%d", code)
+	// The floor holds for uploads as well, so the file comes another way.
+	tree := memfs.New()
+	name, err := vfs.Resolve(vfs.Name{}, "f")
+	if err != nil {
+		t.Fatal(err)
 	}
+	u, err := tree.Create(t.Context(), name, vfs.How{Size: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := u.Write(make([]byte, 32<<20)); err != nil {
+		t.Fatal(err)
+	}
+	if err := u.Commit(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	c := drippingFrom(t, 1<<30, tree)
 	conn := c.Secure(c.OpenData(c.Passive()))
 	c.Send("RETR f")
 	c.Expect(150)
