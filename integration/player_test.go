@@ -10,9 +10,10 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"strconv"
 	"strings"
 	"time"
+
+	"ftps/pkg/ftptest"
 )
 
 // player is a client that is told what to say, and that returns errors where
@@ -99,30 +100,7 @@ func (p *player) send(line string) error {
 // read reads a reply.
 func (p *player) read() (code int, lines []string, err error) {
 	p.conn.SetDeadline(time.Now().Add(p.limit))
-	for {
-		text, err := p.lines.ReadString('\n')
-		if err != nil {
-			return 0, nil, err
-		}
-		text = strings.TrimRight(text, "\r\n")
-		switch {
-		case code == 0:
-			if len(text) < 4 {
-				return 0, nil, fmt.Errorf("not a reply: %q", text)
-			}
-			if code, err = strconv.Atoi(text[:3]); err != nil {
-				return 0, nil, fmt.Errorf("not a reply: %q", text)
-			}
-			lines = append(lines, text[4:])
-			if text[3] == ' ' {
-				return code, lines, nil
-			}
-		case strings.HasPrefix(text, strconv.Itoa(code)+" "):
-			return code, append(lines, text[4:]), nil
-		default:
-			lines = append(lines, text)
-		}
-	}
+	return ftptest.ReadReply(p.lines, func(string) {})
 }
 
 // do sends a line and returns the reply to it.

@@ -156,6 +156,13 @@ func (s *session) aside(ctx context.Context, r *row, work func(ctx context.Conte
 		return err
 	default:
 	}
+	dismissed := func(f farewell) {
+		if !f.wait {
+			cancel(errKicked)
+		}
+		<-done
+		s.leave(f)
+	}
 	var next <-chan line
 	if s.control.held == nil {
 		s.control.lines.ask()
@@ -164,11 +171,7 @@ func (s *session) aside(ctx context.Context, r *row, work func(ctx context.Conte
 	select {
 	case <-done:
 	case f := <-s.exit:
-		if !f.wait {
-			cancel(errKicked)
-		}
-		<-done
-		s.leave(f)
+		dismissed(f)
 	case l := <-next:
 		s.control.lines.heard()
 		s.trace(l)
@@ -182,11 +185,7 @@ func (s *session) aside(ctx context.Context, r *row, work func(ctx context.Conte
 		select {
 		case <-done:
 		case f := <-s.exit:
-			if !f.wait {
-				cancel(errKicked)
-			}
-			<-done
-			s.leave(f)
+			dismissed(f)
 		}
 	}
 	return err

@@ -354,22 +354,20 @@ func (s *Server) Sessions() []Snapshot {
 // Kick ends one session with 421; a transfer in progress is cut. It reports
 // whether there was such a session.
 func (s *Server) Kick(number int, reason string) bool {
-	s.mu.Lock()
-	ses, ok := s.sessions[number]
-	s.mu.Unlock()
-	if ok {
-		ses.leave(farewell{reply: say("reply.kicked"), reason: reason, kicked: true})
-	}
-	return ok
+	return s.dismiss(number, farewell{reply: say("reply.kicked"), reason: reason, kicked: true})
 }
 
 // Expel is Kick for a session whose address has been banned.
 func (s *Server) Expel(number int, reason string) bool {
+	return s.dismiss(number, farewell{reply: say("reply.banned"), reason: reason, kicked: true})
+}
+
+func (s *Server) dismiss(number int, f farewell) bool {
 	s.mu.Lock()
 	ses, ok := s.sessions[number]
 	s.mu.Unlock()
 	if ok {
-		ses.leave(farewell{reply: say("reply.banned"), reason: reason, kicked: true})
+		ses.leave(f)
 	}
 	return ok
 }

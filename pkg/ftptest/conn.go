@@ -146,13 +146,19 @@ func (c *Conn) Write(text string) {
 // Read reads one reply and returns its code and its lines, without codes.
 func (c *Conn) Read() (code int, lines []string, err error) {
 	c.conn.SetDeadline(time.Now().Add(Patience))
+	return ReadReply(c.lines, func(text string) { c.t.Logf("S: %s", text) })
+}
+
+// ReadReply reads one reply and returns its code and its lines, without codes.
+// It tells heard of each line as it comes.
+func ReadReply(from *bufio.Reader, heard func(text string)) (code int, lines []string, err error) {
 	for {
-		text, err := c.lines.ReadString('\n')
+		text, err := from.ReadString('\n')
 		if err != nil {
 			return 0, nil, err
 		}
 		text = strings.TrimRight(text, "\r\n")
-		c.t.Logf("S: %s", text)
+		heard(text)
 		if code == 0 {
 			if len(text) < 4 {
 				return 0, nil, fmt.Errorf("not a reply: %q", text)

@@ -3,18 +3,14 @@ package mirror_test
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"io"
-	"net"
 	"path/filepath"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
-	"ftps/pkg/ftpclient"
 	"ftps/pkg/ftptest"
 	"ftps/pkg/mirror"
 	"ftps/pkg/vfs"
@@ -92,7 +88,7 @@ func TestAPartOnOurOwnServerIsProvenBeforeAnUploadGoesOn(t *testing.T) {
 			s := ftptest.Start(t, ftptest.Options{Accounts: []ftptest.Account{{Name: "diego", Password: "secreto", FS: tree}}})
 			budget := new(atomic.Int64)
 			told := &events{}
-			tr := mirror.New(mirror.Config{Dial: broke(s, budget), Jobs: 1, Records: t.TempDir(), Progress: told.add})
+			tr := mirror.New(mirror.Config{Dial: breaking(s, budget, false), Jobs: 1, Records: t.TempDir(), Progress: told.add})
 			defer tr.Close()
 			local := filepath.Join(t.TempDir(), "f")
 			write(t, local, content(length), longAgo)
@@ -130,7 +126,7 @@ func TestControlWithoutTheProofASpliceTakesTheName(t *testing.T) {
 	tree := committing{memfs.New(), &sync.Mutex{}, &seen}
 	s := ftptest.Start(t, ftptest.Options{Accounts: []ftptest.Account{{Name: "diego", Password: "secreto", FS: tree}}})
 	budget := new(atomic.Int64)
-	tr := mirror.New(mirror.Config{Dial: broke(s, budget), Jobs: 1, Records: t.TempDir()})
+	tr := mirror.New(mirror.Config{Dial: breaking(s, budget, false), Jobs: 1, Records: t.TempDir()})
 	defer tr.Close()
 	tr.WithoutOverlap()
 	local := filepath.Join(t.TempDir(), "f")
@@ -166,31 +162,5 @@ func leavePart(t *testing.T, tree vfs.FS, name string, data []byte) {
 	}
 	if err := u.Abort(); err != nil {
 		t.Fatal(err)
-	}
-}
-
-// broke dials our own server; what goes out on data connections breaks after
-// budget bytes, once that is set.
-func broke(s *ftptest.Server, budget *atomic.Int64) func(context.Context) (*ftpclient.Conn, error) {
-	return func(ctx context.Context) (*ftpclient.Conn, error) {
-		c, err := ftpclient.Dial(ctx, ftpclient.Config{
-			Address: s.Addr.String(), ServerName: ftptest.ServerName, TLS: &tls.Config{RootCAs: s.Pool},
-			Timeout: 10 * time.Second,
-			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-				c, err := (&net.Dialer{}).DialContext(ctx, network, address)
-				if err == nil && address != s.Addr.String() && budget.Load() > 0 {
-					c = &limited{c, budget, false}
-				}
-				return c, err
-			},
-		})
-		if err != nil {
-			return nil, err
-		}
-		if err := c.Login(ctx, "diego", "secreto"); err != nil {
-			c.Close()
-			return nil, err
-		}
-		return c, nil
 	}
 }

@@ -80,6 +80,12 @@ func ours(t testing.TB, budget *atomic.Int64, in bool) (func(context.Context) (*
 	}
 	t.Cleanup(func() { tree.Close() })
 	s := ftptest.Start(t, ftptest.Options{Accounts: []ftptest.Account{{Name: "diego", Password: "secreto", FS: tree}}})
+	return breaking(s, budget, in), home
+}
+
+// breaking dials our own server; data connections break after budget bytes in
+// the direction in, once budget is set.
+func breaking(s *ftptest.Server, budget *atomic.Int64, in bool) func(context.Context) (*ftpclient.Conn, error) {
 	return func(ctx context.Context) (*ftpclient.Conn, error) {
 		c, err := ftpclient.Dial(ctx, ftpclient.Config{
 			Address: s.Addr.String(), ServerName: ftptest.ServerName, TLS: &tls.Config{RootCAs: s.Pool},
@@ -100,7 +106,7 @@ func ours(t testing.TB, budget *atomic.Int64, in bool) (func(context.Context) (*
 			return nil, err
 		}
 		return c, nil
-	}, home
+	}
 }
 
 func TestATreeTravelsBothWaysWithOurOwnServer(t *testing.T) {

@@ -509,7 +509,8 @@ func (u *upload) Commit(ctx context.Context) error {
 	}
 	u.settle()
 	u.fs.store.seen.didStore(u.fs.at(u.key), u.etag, u.old != nil)
-	return u.tidy(ctx)
+	u.tidy(ctx)
+	return nil
 }
 
 // place makes the upload the file of its name and returns the bytes that the
@@ -546,7 +547,7 @@ func (u *upload) place(ctx context.Context) (freed int64, err error) {
 // tidy removes what the file has outlived: its own record, other broken
 // uploads of the name, and the time of its predecessor. The file is stored
 // already: what cannot be removed now is swept later.
-func (u *upload) tidy(ctx context.Context) error {
+func (u *upload) tidy(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanup)
 	defer cancel()
 	if u.record != nil {
@@ -559,11 +560,11 @@ func (u *upload) tidy(ctx context.Context) error {
 		}
 	}
 	if u.record == nil && u.fs.store.seen.isPartless(u.fs.at(u.folder)) {
-		return nil
+		return
 	}
 	all, err := u.fs.records(ctx, u.name)
 	if err != nil {
-		return nil
+		return
 	}
 	for _, r := range all {
 		if u.fs.store.claim(u.fs.bucket, r) {
@@ -573,7 +574,6 @@ func (u *upload) tidy(ctx context.Context) error {
 			u.fs.store.unclaim(u.fs.bucket, r)
 		}
 	}
-	return nil
 }
 
 // settle ends the upload's part in the folder's count.
