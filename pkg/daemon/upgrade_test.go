@@ -28,11 +28,19 @@ func TestASecondUpgradeBeforeTheFirstHasTakenOverStartsNobody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer h.run(d)()
+	// The run, which would give the ports away at once, comes last and closes
+	// what is open.
+	defer func() { h.run(d)() }()
 	first := make(chan error, 1)
 	go func() { _, _, err := d.Upgrade(); first <- err }()
-	next := <-d.handing // the run would give the ports away now
-	defer next.link.Cut()
+	select {
+	case next := <-d.handing:
+		defer next.link.Cut()
+	case err := <-first:
+		t.Fatal(err)
+	case <-time.After(ftptest.Patience):
+		t.Fatal("no successor")
+	}
 	if err := <-first; err != nil {
 		t.Fatal(err)
 	}

@@ -295,7 +295,7 @@ func TestWhatAHookLeavesBehindEndsWithIt(t *testing.T) {
 	if err := syscall.Mkfifo(left, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p, err := NewProgram(ProgramOptions{Path: script(t, "sleep 600 >'"+left+"' 2>/dev/null &\nexit 0\n")})
+	p, err := NewProgram(ProgramOptions{Path: script(t, "exec 3>'"+left+"'\nsleep 600 2>/dev/null &\nexit 0\n")})
 	if err != nil {
 		t.Fatal(err)
 	}
