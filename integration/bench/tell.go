@@ -70,7 +70,7 @@ func between(file, name, text string) error {
 
 func goalTable(all figures) string {
 	var b strings.Builder
-	b.WriteString("| work | goal | ours | best peer | ratio | reached |\n|---|---|---|---|---|---|\n")
+	b.WriteString("| work | goal | ours | best peer | ratio | reached, or why not |\n|---|---|---|---|---|---|\n")
 	for _, l := range lines(all) {
 		fmt.Fprintf(&b, "| %s |\n", strings.Join(l.cells[:], " | "))
 	}
