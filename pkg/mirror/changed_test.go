@@ -28,16 +28,13 @@ type changing struct {
 var kinds = []struct {
 	name  string
 	start func(t *testing.T) changing
-	// blind: size, time and the end of the part are all that can be
-	// compared.
-	blind bool
 }{
-	{"HASH of ranges", startOurs, false},
-	{"HASH of whole files", told(nil, nil), false},
-	{"XSHA256 alone", told([]string{"XSHA256"}, []string{"HASH"}), false},
-	{"no hash", told(nil, []string{"HASH"}), true},
-	{"no hash, SIZE alone", told(nil, []string{"HASH", "MDTM", "MLST", "MFMT"}), false},
-	{"no hash, no SIZE", told(nil, []string{"HASH", "MDTM", "MLST", "MFMT", "SIZE"}), false},
+	{"HASH of ranges", startOurs},
+	{"HASH of whole files", told(nil, nil)},
+	{"XSHA256 alone", told([]string{"XSHA256"}, []string{"HASH"})},
+	{"no hash", told(nil, []string{"HASH"})},
+	{"no hash, SIZE alone", told(nil, []string{"HASH", "MDTM", "MLST", "MFMT"})},
+	{"no hash, no SIZE", told(nil, []string{"HASH", "MDTM", "MLST", "MFMT", "SIZE"})},
 }
 
 func startOurs(t *testing.T) changing {
@@ -114,34 +111,28 @@ func flipped(at int) []byte {
 
 // Whatever happens to a file on the server between the cut and the resume:
 // what has the name in the end is the server's file as it is then, or there
-// is none, and an exit code and a sentence tell. The one thing that nothing
-// but a hash can see is the same size, the same time, and other bytes before
-// the end of the part: a server without any is not believed where
-// --verify=hash was asked for, and else the file is not said to be proven by
-// more than its size.
+// is none, and an exit code and a sentence tell.
 func TestAFileThatChangedBetweenCutAndResumeIsNeverSpliced(t *testing.T) {
 	later := longAgo.Add(time.Hour)
 	for _, change := range []struct {
 		name string
 		data []byte
 		when time.Time
-		// unseen: size, time and the end of the part are the same.
-		unseen bool
 	}{
-		{"same size, other content, newer", content(length + 1)[:length], later, false},
-		{"same size and time, other content", content(length + 1)[:length], longAgo, false},
-		{"same size and time, the part's first byte", flipped(0), longAgo, true},
-		{"same size and time, the part's last byte", flipped(cutAt - 1), longAgo, false},
-		{"same size and time, a byte in the part's middle", flipped(cutAt / 2), longAgo, true},
-		{"same size and time, behind the part", flipped(cutAt + 1), longAgo, false},
-		{"newer, and the same", content(length), later, false},
-		{"longer", append(content(length), "and more"...), later, false},
-		{"longer, and the same time", append(content(length), "and more"...), longAgo, false},
-		{"shorter", content(length)[:length-5], later, false},
-		{"shorter, and the same time", content(length)[:length-5], longAgo, false},
-		{"shorter than the part", content(length)[:cutAt/2], longAgo, false},
-		{"empty", nil, longAgo, false},
-		{"removed, and another put", content(77_777), later, false},
+		{"same size, other content, newer", content(length + 1)[:length], later},
+		{"same size and time, other content", content(length + 1)[:length], longAgo},
+		{"same size and time, the part's first byte", flipped(0), longAgo},
+		{"same size and time, the part's last byte", flipped(cutAt - 1), longAgo},
+		{"same size and time, a byte in the part's middle", flipped(cutAt / 2), longAgo},
+		{"same size and time, behind the part", flipped(cutAt + 1), longAgo},
+		{"newer, and the same", content(length), later},
+		{"longer", append(content(length), "and more"...), later},
+		{"longer, and the same time", append(content(length), "and more"...), longAgo},
+		{"shorter", content(length)[:length-5], later},
+		{"shorter, and the same time", content(length)[:length-5], longAgo},
+		{"shorter than the part", content(length)[:cutAt/2], longAgo},
+		{"empty", nil, longAgo},
+		{"removed, and another put", content(77_777), later},
 	} {
 		for _, kind := range kinds {
 			t.Run(change.name+"/"+kind.name, func(t *testing.T) {
@@ -160,10 +151,6 @@ func TestAFileThatChangedBetweenCutAndResumeIsNeverSpliced(t *testing.T) {
 					t.Fatalf("no part to speak of: %v", err)
 				}
 				s.put(change.data, change.when)
-				if change.unseen && kind.blind {
-					onlyAHashTells(t, tr, told, local, change.data)
-					return
-				}
 				_, err = tr.Get(within(t), "/f", local, mirror.Options{Resume: true})
 				failed := err != nil
 				for try := 0; err != nil; try++ {
@@ -192,27 +179,107 @@ func TestAFileThatChangedBetweenCutAndResumeIsNeverSpliced(t *testing.T) {
 	}
 }
 
-func onlyAHashTells(t *testing.T, tr *mirror.Transfer, told *events, local string, want []byte) {
+// unhashed leaves a part of a download from a server that tells no hash.
+func unhashedPart(t *testing.T) (changing, *mirror.Transfer, *events, string) {
 	t.Helper()
-	tr.SetVerify(mirror.VerifyHash)
-	if _, err := tr.Get(within(t), "/f", local, mirror.Options{Resume: true}); !errors.Is(err, mirror.ErrNoHash) {
-		t.Errorf("with --verify=hash: %v", err)
+	s := told(nil, []string{"HASH"})(t)
+	told := &events{}
+	tr := s.transfer(t, told)
+	local := filepath.Join(t.TempDir(), "f")
+	s.put(content(length), longAgo)
+	s.cut(true)
+	if _, err := tr.Get(within(t), "/f", local, mirror.Options{}); err == nil {
+		t.Fatal("a cut download succeeded")
 	}
-	if _, err := os.Stat(local); err == nil {
-		t.Error("unproven, and it took the name")
+	s.cut(false)
+	return s, tr, told, local
+}
+
+// The proof without a hash is the part itself, fetched again: the price of
+// beginning again, and what is here stays if it breaks off once more.
+func TestWithoutAnyHashThePartIsFetchedAgainAndKept(t *testing.T) {
+	s, tr, told, local := unhashedPart(t)
+	s.put(content(length), longAgo)
+	s.cut(true)
+	if _, err := tr.Get(within(t), "/f", local, mirror.Options{Resume: true}); err == nil {
+		t.Fatal("it was not cut")
 	}
-	tr.SetVerify(mirror.VerifyAuto)
-	if _, err := tr.Get(within(t), "/f", local, mirror.Options{Resume: true}); err != nil {
-		t.Fatal(err)
+	if b, err := os.ReadFile(local + ".part"); err != nil || !bytes.Equal(b, content(length)[:cutAt]) {
+		t.Errorf("cut once more, the part is %d bytes, %v", len(b), err)
 	}
-	if d := of[mirror.Done](told); len(d) != 1 || !d[0].Resumed || d[0].Verified != mirror.BySize {
+	s.cut(false)
+	r, err := tr.Get(within(t), "/f", local, mirror.Options{Resume: true})
+	if err != nil || r.Bytes != length {
+		t.Errorf("%v, %+v", err, r)
+	}
+	if b, _ := os.ReadFile(local); !bytes.Equal(b, content(length)) {
+		t.Error("not the server's file")
+	}
+	if c := of[mirror.Comparing](told); len(c) != 2 || c[1].Bytes != cutAt || len(of[mirror.Restarted](told)) != 0 {
+		t.Errorf("told %+v, %+v", c, of[mirror.Restarted](told))
+	}
+	if d := of[mirror.Done](told); len(d) != 1 || !d[0].Resumed || d[0].Moved != length || d[0].Verified != mirror.BySize {
 		t.Errorf("told %+v", d)
 	}
-	// Without resume there is nothing to splice.
-	if _, err := tr.Get(within(t), "/f", local, mirror.Options{}); err != nil {
-		t.Fatal(err)
-	}
-	if got, _ := os.ReadFile(local); !bytes.Equal(got, want) {
-		t.Error("not the server's file")
+}
+
+// What --verify says about a server without a hash. To take size, time and
+// the last bytes for proof is the user's to choose, and what it may cost is
+// a file of two: with it, the comparison of the whole is what guards.
+func TestHowMuchProofAResumeWithoutAHashNeedsIsTheUsersToSay(t *testing.T) {
+	changed := flipped(cutAt / 2)
+	t.Run("hash: none, so no", func(t *testing.T) {
+		s, tr, _, local := unhashedPart(t)
+		s.put(changed, longAgo)
+		tr.SetVerify(mirror.VerifyHash)
+		if _, err := tr.Get(within(t), "/f", local, mirror.Options{Resume: true}); !errors.Is(err, mirror.ErrNoHash) {
+			t.Error(err)
+		}
+		if _, err := os.Stat(local); err == nil {
+			t.Error("unproven, and it took the name")
+		}
+	})
+	t.Run("size", func(t *testing.T) {
+		s, tr, told, local := unhashedPart(t)
+		s.put(changed, longAgo)
+		tr.SetVerify(mirror.VerifySize)
+		r, err := tr.Get(within(t), "/f", local, mirror.Options{Resume: true})
+		if err != nil || r.Bytes != length-cutAt || len(of[mirror.Comparing](told)) != 0 {
+			t.Errorf("%v, %+v", err, r)
+		}
+		if b, _ := os.ReadFile(local); bytes.Equal(b, changed) {
+			t.Error("no splice: it is not the comparison that guards")
+		}
+	})
+}
+
+// A server that announces HASH, and when it comes to it will not tell: the
+// hash of the whole was all that would have proven the part.
+func TestAHashThatIsRefusedInTheEndIsNoProof(t *testing.T) {
+	for name, data := range map[string][]byte{"as it was": content(length), "changed": flipped(cutAt / 2)} {
+		t.Run(name, func(t *testing.T) {
+			var on atomic.Bool
+			h := cutting(t, content(length), cutAt, &on)
+			h["HASH"] = func(s *hostile.Session, _ string) bool { s.Reply(550, "not for you"); return true }
+			s := hostile.Start(t, hostile.Options{Hooks: h})
+			s.Put("/f", content(length), longAgo)
+			tr, told := transfer(t, s, nil)
+			local := filepath.Join(t.TempDir(), "f")
+			on.Store(true)
+			if _, err := tr.Get(within(t), "/f", local, mirror.Options{}); err == nil {
+				t.Fatal("a cut download succeeded")
+			}
+			on.Store(false)
+			s.Put("/f", data, longAgo)
+			if _, err := tr.Get(within(t), "/f", local, mirror.Options{Resume: true}); err != nil {
+				t.Fatal(err)
+			}
+			if b, _ := os.ReadFile(local); !bytes.Equal(b, data) {
+				t.Error("spliced")
+			}
+			if len(of[mirror.Comparing](told)) != 1 {
+				t.Error("nothing was compared")
+			}
+		})
 	}
 }

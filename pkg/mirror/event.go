@@ -13,6 +13,14 @@ type Started struct {
 	Offset int64
 }
 
+// Comparing: a resume on a server that tells no hash. The bytes that were
+// moved before are fetched again and held against what they should be; Moved
+// counts them.
+type Comparing struct {
+	Item  Item
+	Bytes int64
+}
+
 // Moved: N more bytes of a file have moved.
 type Moved struct {
 	Item Item
@@ -23,7 +31,7 @@ type Moved struct {
 // all the same. What Moved has counted for it is void.
 type Restarted struct {
 	Item   Item
-	Reason error // ErrNoRecord, ErrSourceChanged, ErrOverlap, ErrNoResume
+	Reason error // ErrNoRecord, ErrSourceChanged, ErrOverlap, ErrNoResume, ErrUnproven
 }
 
 // Retrying: a file broke off and is taken up again.
@@ -68,6 +76,7 @@ type Gap struct {
 
 func (Planned) event()   {}
 func (Started) event()   {}
+func (Comparing) event() {}
 func (Moved) event()     {}
 func (Restarted) event() {}
 func (Retrying) event()  {}

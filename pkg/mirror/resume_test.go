@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -251,8 +252,15 @@ func Test226ForAShortUploadIsFoundOutBySize(t *testing.T) {
 	}
 }
 
-// brokenUpload leaves the beginning of a file on the server.
-func brokenUpload(t *testing.T, hidden bool) (*hostile.Server, *mirror.Transfer, *events, string) {
+// hiddenPart is a server that shows nobody what came of a broken upload.
+var hiddenPart = hooks{
+	"RETR": func(s *hostile.Session, _ string) bool { s.Reply(550, "no such file"); return true },
+	"HASH": func(s *hostile.Session, _ string) bool { s.Reply(550, "no such file"); return true },
+}
+
+// brokenUpload leaves the beginning of a file on a server that does what more
+// says, and whose FEAT may be another than usual.
+func brokenUpload(t *testing.T, more hooks, features ...string) (*hostile.Server, *mirror.Transfer, *events, string) {
 	t.Helper()
 	var on atomic.Bool
 	on.Store(true)
@@ -271,10 +279,8 @@ func brokenUpload(t *testing.T, hidden bool) (*hostile.Server, *mirror.Transfer,
 		s.Reply(426, "cut")
 		return true
 	}}
-	if hidden {
-		h["RETR"] = func(s *hostile.Session, _ string) bool { s.Reply(550, "no such file"); return true }
-	}
-	s := hostile.Start(t, hostile.Options{Hooks: h})
+	maps.Copy(h, more)
+	s := hostile.Start(t, hostile.Options{Hooks: h, Features: features})
 	local := filepath.Join(t.TempDir(), "f")
 	write(t, local, content(length), longAgo)
 	tr, told := transfer(t, s, nil)
@@ -289,7 +295,11 @@ func brokenUpload(t *testing.T, hidden bool) (*hostile.Server, *mirror.Transfer,
 func TestAnUploadGoesOnWhereItStopped(t *testing.T) {
 	for name, hidden := range map[string]bool{"a part in sight": false, "a part that cannot be read, and nobody wants proof": true} {
 		t.Run(name, func(t *testing.T) {
-			s, tr, told, local := brokenUpload(t, hidden)
+			var more hooks
+			if hidden {
+				more = hiddenPart
+			}
+			s, tr, told, local := brokenUpload(t, more)
 			if hidden {
 				tr.SetVerify(mirror.VerifyNone)
 			}
@@ -313,7 +323,7 @@ func TestAnUploadGoesOnWhereItStopped(t *testing.T) {
 // The record alone took what another client had left for the beginning of
 // the file.
 func TestAPartThatCannotBeCheckedIsNotGoneOnFrom(t *testing.T) {
-	s, tr, told, local := brokenUpload(t, true)
+	s, tr, told, local := brokenUpload(t, hiddenPart)
 	s.Put("/f.ftps-part", content(cutAt + 3)[:cutAt], time.Now())
 	if _, err := tr.Put(within(t), local, "/f", mirror.Options{Resume: true}); err != nil {
 		t.Fatal(err)
@@ -339,7 +349,7 @@ func TestAnUploadIsNeverSplicedFromTwoFiles(t *testing.T) {
 		}, mirror.ErrOverlap},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, tr, told, local := brokenUpload(t, false)
+			s, tr, told, local := brokenUpload(t, nil)
 			v.change(s, local)
 			if _, err := tr.Put(within(t), local, "/f", mirror.Options{Resume: true}); err != nil {
 				t.Fatal(err)
@@ -369,6 +379,76 @@ func TestAnUploadIsNeverSplicedFromTwoFiles(t *testing.T) {
 			t.Errorf("told %v", again)
 		}
 	})
+}
+
+// Without any hash 64 KiB were compared, and what was wrong before them became
+// the beginning of the file.
+func TestAPartOnAServerWithoutAHashIsReadBackWhole(t *testing.T) {
+	wrong := content(length)[:cutAt]
+	wrong[cutAt/2] ^= 1
+	for name, v := range map[string]struct {
+		part      []byte
+		verify    mirror.Verify
+		moved     int64
+		again     bool
+		compared  int
+		different bool
+	}{
+		"as it was":              {part: content(length)[:cutAt], moved: length, compared: 1},
+		"changed":                {part: wrong, moved: length + cutAt, again: true, compared: 1},
+		"changed, by size alone": {part: wrong, moved: length - cutAt + 64<<10, verify: mirror.VerifySize, different: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, tr, told, local := brokenUpload(t, nil, without("HASH")...)
+			s.Put("/f.ftps-part", v.part, time.Now())
+			tr.SetVerify(v.verify)
+			r, err := tr.Put(within(t), local, "/f", mirror.Options{Resume: true})
+			if err != nil || r.Bytes > v.moved {
+				t.Errorf("%v, %d bytes moved, want %d", err, r.Bytes, v.moved)
+			}
+			if f, _ := s.File("/f"); bytes.Equal(f.Data, content(length)) == v.different {
+				t.Errorf("the local file: %v", !v.different)
+			}
+			if again := of[mirror.Restarted](told); len(again) == 1 != v.again || v.again && again[0].Reason != mirror.ErrOverlap {
+				t.Errorf("told %v", again)
+			}
+			if c := of[mirror.Comparing](told); len(c) != v.compared {
+				t.Errorf("told %+v", c)
+			}
+			if d := of[mirror.Done](told); len(d) != 1 || d[0].Resumed == v.again {
+				t.Errorf("told %+v", d)
+			}
+		})
+	}
+}
+
+// The way back broke in the middle of the comparison, and the part was taken
+// for another file's.
+func TestAComparisonThatBreaksOffIsTakenUpAgain(t *testing.T) {
+	var cut atomic.Bool
+	s, tr, told, local := brokenUpload(t, hooks{"RETR": func(c *hostile.Session, _ string) bool {
+		if cut.Swap(true) {
+			return false
+		}
+		c.Reply(150, "go")
+		tc, raw, _, err := c.Data()
+		if err != nil {
+			t.Error(err)
+			return true
+		}
+		tc.Write(content(length)[:cutAt/2])
+		raw.Close()
+		c.Reply(426, "cut")
+		return true
+	}}, without("HASH")...)
+	tr.SetRetries(1)
+	r, err := tr.Put(within(t), local, "/f", mirror.Options{Resume: true})
+	if err != nil || len(of[mirror.Restarted](told)) != 0 || len(of[mirror.Retrying](told)) != 1 {
+		t.Errorf("%v, %+v, told %v", err, r, of[mirror.Restarted](told))
+	}
+	if f, _ := s.File("/f"); !bytes.Equal(f.Data, content(length)) {
+		t.Error("the file differs")
+	}
 }
 
 // The server may not have noticed yet that the connection of the upload

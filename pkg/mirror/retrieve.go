@@ -12,7 +12,8 @@ import (
 )
 
 // overlap is how much of a part is fetched again and compared before the
-// rest is put behind it.
+// rest is put behind it, where a hash proves the whole in the end or nobody
+// asked for proof. Else all of the part is.
 const overlap = 64 << 10
 
 // bufferSize is a piece of a copy: large, for each makes system calls.
@@ -122,14 +123,34 @@ type getting struct {
 	item Item
 	part *part
 	hash *sums
+
+	proven bool   // the server's hash of a range proved the part
+	whole  bool   // all of the part is to be compared: no hash will
+	here   int64  // bytes of the part that are compared as they come
+	ours   []byte // for that
 }
 
+// errUnproven: a file that was gone on with is complete, and the server that
+// was to tell its hash does not.
+var errUnproven = errors.New("mirror: nothing proves the part")
+
 func (g *getting) get() (Done, error) {
+	done, err := g.once()
+	if errors.Is(err, errUnproven) {
+		before := done.Moved
+		g.whole = true
+		done, err = g.once()
+		done.Moved += before
+	}
+	return done, err
+}
+
+func (g *getting) once() (Done, error) {
 	d, err := g.open()
 	if err != nil {
 		return Done{}, err
 	}
-	offset := g.part.size
+	offset := g.part.size - g.here
 	g.run.t.tell(Started{Item: g.item, Offset: offset})
 	moved, err := g.copy(d)
 	if closeErr := d.Close(); err == nil {
@@ -160,29 +181,38 @@ func (g *getting) get() (Done, error) {
 		}
 		return Done{}, err
 	}
-	if proven {
+	switch {
+	case proven:
 		verified = ByHash
+	case offset > 0 && !g.proven && g.run.t.proofWanted():
+		g.part.size = total
+		return Done{Moved: moved}, errUnproven
 	}
 	return Done{
 		Item: g.item, Bytes: total, Moved: moved, SHA256: g.hash.sha.Sum(nil),
-		Resumed: offset > 0, Verified: verified,
+		Resumed: offset > 0 || g.here > 0, Verified: verified,
 	}, nil
 }
 
 // open begins the download where the part ends, if what the server sends for
-// the part's end is what the part has.
+// the part's end is what the part has; or at the first byte, to compare all
+// of the part, where nothing else would prove it.
 func (g *getting) open() (*ftpclient.Download, error) {
 	n := g.part.size
 	if n == 0 {
 		return g.fresh(nil)
 	}
 	// The whole of the part, where the server can hash a part of a file.
-	same, told, err := g.run.t.prefix(g.ctx, g.conn, g.item.Remote, g.part.file, n)
-	if err != nil {
+	same, told, err := g.run.t.prefix(g.ctx, g.conn, g.item.Remote, g.part.file, n, false)
+	switch {
+	case err != nil:
 		return nil, err
-	}
-	if told && !same {
+	case told && !same:
 		return g.fresh(ErrOverlap)
+	case told:
+		g.proven = true
+	case g.whole, !g.hash.has && g.run.t.proofWanted():
+		return g.compared(n)
 	}
 	back := min(overlap, n)
 	d, err := g.conn.Retrieve(g.ctx, g.item.Remote, n-back)
@@ -246,19 +276,63 @@ func (g *getting) fresh(reason error) (*ftpclient.Download, error) {
 	return g.conn.Retrieve(g.ctx, g.item.Remote, 0)
 }
 
+// compared begins at the first byte and keeps the part: what comes is held
+// against it. That moves as much as beginning again would, and what is here
+// stays if it breaks off once more.
+func (g *getting) compared(n int64) (*ftpclient.Download, error) {
+	g.run.t.tell(Comparing{Item: g.item, Bytes: n})
+	if err := g.part.file.Truncate(n); err != nil {
+		return nil, err
+	}
+	g.hash.reset()
+	g.here = n
+	return g.conn.Retrieve(g.ctx, g.item.Remote, 0)
+}
+
+// keep puts what came in its place at an offset, unless the part has it
+// already. At the first difference the rest of the part goes.
+func (g *getting) keep(m *meter, b []byte, at int64) error {
+	if n := min(int64(len(b)), g.here-at); n > 0 {
+		if g.ours == nil {
+			g.ours = make([]byte, bufferSize)
+		}
+		ours := g.ours[:n]
+		if _, err := g.part.file.ReadAt(ours, at); err != nil {
+			return err
+		}
+		if g.run.t.same(ours, b[:n]) {
+			b, at = b[n:], at+n
+		} else {
+			if err := g.part.file.Truncate(at); err != nil {
+				return err
+			}
+			g.part.size, g.here = 0, 0
+			m.flush()
+			g.run.t.tell(Restarted{Item: g.item, Reason: ErrOverlap})
+			m.add(int(at) + len(b)) // they were moved all the same
+		}
+	}
+	if len(b) == 0 {
+		return nil
+	}
+	_, err := g.part.file.WriteAt(b, at)
+	return err
+}
+
 // copy writes what comes to the part and returns how much that was. More
 // than the file is long is the end of it.
 func (g *getting) copy(d *ftpclient.Download) (moved int64, err error) {
 	buf := make([]byte, bufferFor(g.item.Size, bufferSize))
 	m := meter{run: g.run, item: g.item}
 	defer m.flush()
+	offset := g.part.size - g.here
 	for {
 		n, err := fill(&m, d, buf)
 		if n > 0 {
-			if g.item.Size >= 0 && g.part.size+moved+int64(n) > g.item.Size {
+			if g.item.Size >= 0 && offset+moved+int64(n) > g.item.Size {
 				return moved, ErrSize
 			}
-			if _, err := g.part.file.Write(buf[:n]); err != nil {
+			if err := g.keep(&m, buf[:n], offset+moved); err != nil {
 				return moved, err
 			}
 			g.hash.Write(buf[:n])

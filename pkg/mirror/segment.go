@@ -105,12 +105,14 @@ type several struct {
 	run  *run
 	item Item
 	part *part
+	hash bool // the server tells the whole file's
 	stop context.CancelCauseFunc
 
 	mu       sync.Mutex
 	segments segments
 	noted    time.Time
 	moved    int64
+	gone     bool // on from what another connection brought
 }
 
 // segments brings one file. The connection it was given goes back before
@@ -128,14 +130,21 @@ func (r *run) segments(ctx context.Context, c *ftpclient.Conn, root *os.Root, it
 	if err != nil {
 		return c, Done{}, err
 	}
+	if (p.size > 0 || p.segments.there() > 0) && !proof.has && r.t.proofWanted() {
+		// All of it is to be compared, and that is no faster in parts.
+		p.leave()
+		d, err := r.download(ctx, c, root, item, resume)
+		return c, d, err
+	}
 	if reason != nil {
 		r.t.tell(Restarted{Item: item, Reason: reason})
 	}
-	s := &several{run: r, item: item, part: p, segments: p.segments, noted: start}
+	s := &several{run: r, item: item, part: p, segments: p.segments, noted: start, hash: proof.has}
 	if s.segments == nil {
 		s.segments = divide(p.size, item.Size, r.o.Segments)
 	}
 	before := s.segments.there()
+	s.gone = before > 0
 	r.t.tell(Started{Item: item, Offset: before})
 	r.t.pool.Put(c)
 	s.note(true) // before the first byte: the part will have holes
@@ -163,6 +172,11 @@ func (r *run) segments(ctx context.Context, c *ftpclient.Conn, root *os.Root, it
 		return nil, Done{}, err
 	}
 	verified, err := s.verify(ctx, c, proof)
+	if errors.Is(err, errUnproven) {
+		p.leave()
+		d, err := r.download(ctx, c, root, item, true)
+		return c, d, err
+	}
 	if err == nil {
 		err = p.finish(item.Local, item.ModTime, r.t.cfg.NoSync)
 	}
@@ -192,10 +206,13 @@ func (s *several) all(ctx context.Context) error {
 				if err == nil || ctx.Err() != nil {
 					return
 				}
-				if attempt >= s.run.t.cfg.Retries || !ftpclient.Again(err) {
+				if attempt >= s.run.t.cfg.Retries || !ftpclient.Again(err) || !s.hash && s.run.t.proofWanted() {
 					s.stop(err)
 					return
 				}
+				s.mu.Lock()
+				s.gone = true
+				s.mu.Unlock()
 				s.run.t.tell(Retrying{Item: s.item, Attempt: attempt + 1, Err: err})
 				_ = ftpclient.Pause(ctx, attempt)
 			}
@@ -353,6 +370,8 @@ func (s *several) verify(ctx context.Context, c *ftpclient.Conn, proof *sums) (V
 		return 0, err
 	case proven:
 		return ByHash, nil
+	case s.gone && s.run.t.proofWanted():
+		return 0, errUnproven
 	}
 	return BySize, nil
 }

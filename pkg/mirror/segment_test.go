@@ -167,3 +167,51 @@ func TestFewerConnectionsThanSegmentsWillDo(t *testing.T) {
 		t.Error("the content differs")
 	}
 }
+
+// Each segment was held against the 4 KiB before its own end, and a file that
+// had changed elsewhere was put together from two.
+func TestSegmentsFromAServerWithoutAHashAreComparedWhole(t *testing.T) {
+	for name, change := range map[string]bool{"as it was": false, "changed": true} {
+		t.Run(name, func(t *testing.T) {
+			var cut atomic.Bool
+			cut.Store(true)
+			s := hostile.Start(t, hostile.Options{Features: without("HASH"), Hooks: hooks{"RETR": func(c *hostile.Session, _ string) bool {
+				if !cut.Load() || c.Offset() > 0 {
+					return false
+				}
+				c.Reply(150, "go")
+				tc, raw, _, err := c.Data()
+				if err != nil {
+					t.Error(err)
+					return true
+				}
+				tc.Write(content(bigSize)[:3<<20])
+				raw.Close()
+				c.Reply(426, "cut")
+				return true
+			}}})
+			want := content(bigSize)
+			s.Put("/f", want, longAgo)
+			tr, told := transfer(t, s, nil)
+			local := filepath.Join(t.TempDir(), "f")
+			if _, err := tr.Get(within(t), "/f", local, mirror.Options{Segments: 3}); err == nil {
+				t.Fatal("it was not cut")
+			}
+			cut.Store(false)
+			if change {
+				want = content(bigSize)
+				want[1<<20] ^= 1
+				s.Put("/f", want, longAgo)
+			}
+			if _, err := tr.Get(within(t), "/f", local, mirror.Options{Segments: 3, Resume: true}); err != nil {
+				t.Fatal(err)
+			}
+			if got, _ := os.ReadFile(local); !bytes.Equal(got, want) {
+				t.Error("spliced")
+			}
+			if c := of[mirror.Comparing](told); len(c) != 1 || (len(of[mirror.Restarted](told)) == 1) != change {
+				t.Errorf("told %+v, %+v", c, of[mirror.Restarted](told))
+			}
+		})
+	}
+}

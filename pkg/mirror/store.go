@@ -71,6 +71,7 @@ type putting struct {
 	hash   *sums
 	record record
 	target string // the name it grows under
+	back   int64  // bytes that were read back, to compare them
 }
 
 func (p *putting) put(resume bool) (Done, error) {
@@ -135,7 +136,7 @@ func (p *putting) put(resume bool) (Done, error) {
 	}
 	p.run.t.records().forget(p.record)
 	return Done{
-		Item: p.item, Bytes: p.item.Size, Moved: moved, SHA256: p.hash.sha.Sum(nil),
+		Item: p.item, Bytes: p.item.Size, Moved: moved + p.back, SHA256: p.hash.sha.Sum(nil),
 		Resumed: offset > 0, Verified: verified,
 	}, nil
 }
@@ -277,7 +278,7 @@ func (p *putting) goOn(n int64) (offset int64, reason, err error) {
 	case !match, n > p.item.Size:
 		return 0, ErrSourceChanged, nil
 	}
-	same, told, err := p.run.t.prefix(p.ctx, p.conn, p.target, p.file, n)
+	same, told, err := p.run.t.prefix(p.ctx, p.conn, p.target, p.file, n, true)
 	switch {
 	case err != nil:
 		return 0, nil, err
@@ -286,8 +287,12 @@ func (p *putting) goOn(n int64) (offset int64, reason, err error) {
 	case told:
 		return n, nil, nil
 	}
-	back := min(overlap, n)
-	d, err := p.conn.Retrieve(p.ctx, p.target, n-back)
+	from := n - min(overlap, n)
+	if p.run.t.proofWanted() {
+		from = 0
+		p.run.t.tell(Comparing{Item: p.item, Bytes: n})
+	}
+	d, err := p.conn.Retrieve(p.ctx, p.target, from)
 	var reply *ftpclient.ReplyError
 	if errors.As(err, &reply) && p.conn.Usable() {
 		// Neither hashed nor read back. The record says that an upload from
@@ -301,24 +306,45 @@ func (p *putting) goOn(n int64) (offset int64, reason, err error) {
 	if err != nil {
 		return 0, nil, err
 	}
-	theirs, ours := make([]byte, back), make([]byte, back)
-	_, theirErr := io.ReadFull(d, theirs)
-	if theirErr == nil {
-		// To the end, to leave the connection in step.
-		_, theirErr = io.Copy(io.Discard, d)
-	}
-	d.Close()
-	if p.ctx.Err() != nil {
-		return 0, nil, p.ctx.Err()
-	}
-	if !p.conn.Usable() {
-		return 0, nil, ftpclient.ErrLost
-	}
-	if _, err := p.file.ReadAt(ours, n-back); err != nil {
+	same, err = p.readBack(d, from, n)
+	switch {
+	case err != nil:
 		return 0, nil, err
-	}
-	if (theirErr != nil && !errors.Is(theirErr, ftpclient.ErrUnclean)) || !p.run.t.same(ours, theirs) {
+	case !same:
 		return 0, ErrOverlap, nil
 	}
 	return n, nil, nil
+}
+
+// readBack reports whether what the server has from an offset on, up to its
+// end at n, is what the file has there. An error is one of the way, and says
+// nothing about that.
+func (p *putting) readBack(d *ftpclient.Download, from, n int64) (same bool, err error) {
+	theirs, ours := make([]byte, bufferSize), make([]byte, bufferSize)
+	m := meter{run: p.run, item: p.item}
+	defer m.flush()
+	same = true
+	for same && err == nil {
+		var k int
+		k, err = fill(&m, d, theirs)
+		if _, err := p.file.ReadAt(ours[:k], from); err != nil {
+			d.Close()
+			return false, err
+		}
+		from += int64(k)
+		p.back += int64(k)
+		same = from <= n && p.run.t.same(ours[:k], theirs[:k])
+	}
+	d.Close()
+	switch {
+	case p.ctx.Err() != nil:
+		return false, p.ctx.Err()
+	case !p.conn.Usable():
+		return false, ftpclient.ErrLost
+	case !same:
+		return false, nil
+	case err != io.EOF && !errors.Is(err, ftpclient.ErrUnclean):
+		return false, err
+	}
+	return from == n, nil
 }

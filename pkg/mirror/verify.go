@@ -18,11 +18,23 @@ type Verify uint8
 
 // The ways to verify.
 const (
-	VerifyAuto Verify = iota // by hash where the server tells one, else by size
-	VerifyHash               // by hash, or it has failed
+	// VerifyAuto: by hash where the server tells one, else by size; a resume
+	// is proven by a hash, or by fetching the earlier part again.
+	VerifyAuto Verify = iota
+	// VerifyHash: by hash, or it has failed.
+	VerifyHash
+	// VerifySize: by size; for a resume size, time and the end of the earlier
+	// part are enough.
 	VerifySize
+	// VerifyNone: by nothing but the server's word.
 	VerifyNone
 )
+
+// proofWanted reports whether a resume must be proven: else equal size and
+// time and an overlap are taken for it.
+func (t *Transfer) proofWanted() bool {
+	return t.cfg.Verify == VerifyAuto || t.cfg.Verify == VerifyHash
+}
 
 var verifyNames = []string{"auto", "hash", "size", "none"}
 
@@ -129,12 +141,18 @@ func (t *Transfer) untold(c *ftpclient.Conn, err error) error {
 
 // prefix reports whether the first n bytes of the file on the server are
 // those of ours, by their hash. told is false where the server cannot say.
-func (t *Transfer) prefix(ctx context.Context, c *ftpclient.Conn, remote string, ours *os.File, n int64) (same, told bool, err error) {
+// all means that it has no more than these n bytes: then a server that hashes
+// whole files alone can.
+func (t *Transfer) prefix(ctx context.Context, c *ftpclient.Conn, remote string, ours *os.File, n int64, all bool) (same, told bool, err error) {
 	m, ok := c.HashMethod()
 	if !ok || t.cfg.Verify == VerifyNone {
 		return false, false, nil
 	}
-	sum, err := c.SumOf(ctx, m, remote, n, n)
+	first := n
+	if all && (m.Verb != "HASH" || !c.Features().Has("RANG")) {
+		first = -1
+	}
+	sum, err := c.SumOf(ctx, m, remote, first, n)
 	var reply *ftpclient.ReplyError
 	if errors.Is(err, errors.ErrUnsupported) || errors.As(err, &reply) && c.Usable() {
 		return false, false, nil

@@ -60,6 +60,11 @@ func (w *watch) tell(e mirror.Event) {
 		w.pace.add(time.Now(), 0)
 		w.object(startObject(e))
 		w.draw()
+	case mirror.Comparing:
+		w.name = e.Item.Local
+		w.moved[e.Item.ID] = 0
+		w.line("shell.transfer.comparing", ftp.Sanitise(e.Item.Local), Bytes(e.Bytes))
+		w.draw()
 	case mirror.Moved:
 		now := time.Now()
 		w.moved[e.Item.ID] += e.N

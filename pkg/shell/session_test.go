@@ -542,3 +542,22 @@ func TestAnExclamationMarkRunsALocalCommandInTheLocalFolder(t *testing.T) {
 		t.Errorf("got %q %v", errs, err)
 	}
 }
+
+func TestAComparisonInPlaceOfAHashIsSaidInOneLine(t *testing.T) {
+	for lang, want := range map[catalog.Lang]string{
+		catalog.English: "notes.txt: the server tells no hash: the first 3 B are fetched again and compared",
+		catalog.Spanish: "notes.txt: el servidor no da ningún hash: se traen de nuevo los primeros 3 B y se comparan",
+	} {
+		st := newStage(t, func(o *Options) { o.Lang = lang })
+		item := mirror.Item{Remote: "/docs/notes.txt", Local: "notes.txt", Size: 5}
+		st.mover.play = []mirror.Event{
+			mirror.Planned{Plan: &mirror.Plan{Files: []mirror.Item{item}, Bytes: 5}},
+			mirror.Comparing{Item: item, Bytes: 3}, mirror.Started{Item: item}, mirror.Moved{Item: item, N: 5},
+			mirror.Done{Item: item, Bytes: 5, Moved: 5, Resumed: true},
+		}
+		_, errs, err := st.run(t, "cd docs\nget -c notes.txt")
+		if err != nil || strings.Count(errs, want) != 1 {
+			t.Errorf("%v:\n%s", err, errs)
+		}
+	}
+}

@@ -41,6 +41,9 @@ type Session struct {
 // patience bounds everything a session waits for.
 const patience = 10 * time.Second
 
+// Offset is what REST said for the next transfer.
+func (c *Session) Offset() int { return c.rest }
+
 // Reply sends one reply; the text may have several lines.
 func (c *Session) Reply(code int, text string) {
 	c.Raw(string(ftp.Reply{Code: code, Lines: strings.Split(text, "\n")}.AppendTo(nil)))
