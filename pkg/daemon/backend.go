@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"net/netip"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -30,8 +31,8 @@ type backend struct {
 	store    *s3fs.Store            // nil is none
 	verifier *users.Verifier
 	logins   *limit.Logins
-	turns    *limit.Turns
-	sessions *limit.Connections // of accounts
+	turn     func(context.Context, netip.Addr) (release func(), err error) // to have a password checked
+	sessions *limit.Connections                                            // of accounts
 
 	mu     sync.Mutex
 	open   map[*login]struct{}
@@ -87,7 +88,7 @@ func newBackend(cfg Config, list *users.List) (*backend, error) {
 		// for those who are in already.
 		verifier: users.NewVerifier(list, limit.NewChecks(max(1, runtime.GOMAXPROCS(0)/2))),
 		logins:   limit.NewLogins(limit.LoginPolicy{}),
-		turns:    limit.NewTurns(),
+		turn:     limit.NewTurns().Acquire,
 		sessions: limit.NewConnections(0, 0),
 		open:     make(map[*login]struct{}),
 		shared:   make(map[string]*shared),
@@ -124,7 +125,7 @@ func (b *backend) Login(ctx context.Context, a ftpserver.Attempt) (*ftpserver.Ac
 // verify checks the password in its address's turn: a burst of guesses must
 // not stand in line for the few checks before everybody else.
 func (b *backend) verify(ctx context.Context, a ftpserver.Attempt) (*users.User, error) {
-	release, err := b.turns.Acquire(ctx, a.Remote)
+	release, err := b.turn(ctx, a.Remote)
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"maps"
 	"net/netip"
 	"slices"
@@ -39,6 +40,7 @@ type bans struct {
 	mu        sync.Mutex
 	of        map[netip.Addr]ban
 	automatic int // of them
+	most      int // of those; 0 is mostAutomatic
 }
 
 type ban struct {
@@ -70,10 +72,11 @@ func (b *bans) addAutomatic(addr netip.Addr, span time.Duration) {
 	if old, ok := b.of[addr]; ok && !old.automatic && !over(old.until) {
 		return
 	}
-	if b.automatic >= mostAutomatic {
+	most := cmp.Or(b.most, mostAutomatic)
+	if b.automatic >= most {
 		b.forget()
 	}
-	if b.automatic >= mostAutomatic {
+	if b.automatic >= most {
 		for other, old := range b.of {
 			if old.automatic {
 				b.drop(other)

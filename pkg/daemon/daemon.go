@@ -156,6 +156,7 @@ type Daemon struct {
 	conns     *limit.Connections
 	bans      bans
 	scores    *limit.Scores
+	scorer    *scorer
 	counters  counters
 	queue     *queue
 	socket    *admin.Socket // or nil
@@ -309,7 +310,8 @@ func New(cfg Config) (_ *Daemon, err error) {
 	if d.metrics != nil {
 		sink = append(sink, d.metrics)
 	}
-	sink = append(sink, &scorer{d, d.scores, sink})
+	d.scorer = newScorer(d, sink)
+	sink = append(sink, d.scorer)
 	tickets := d.tlsConfig()
 	if d.born != nil {
 		d.ring = newKeyring(tickets, d.born.keys())
@@ -566,7 +568,7 @@ func (d *Daemon) admit(addr netip.Addr) (release func(), err error) {
 	switch banned, automatic := d.bans.find(addr); {
 	case banned && !automatic:
 		return nil, errBannedByHand
-	case banned && !d.scores.Spares(addr):
+	case banned && !d.scorer.spares(addr):
 		return nil, errBanned
 	}
 	return d.conns.Admit(addr)

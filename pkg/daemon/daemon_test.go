@@ -108,10 +108,17 @@ func (h *host) edit(old, new string) {
 // start runs the server until the test ends; end stops it sooner.
 func (h *host) start() (d *Daemon, end func()) {
 	h.t.Helper()
+	return h.startWith(func(*Daemon) {})
+}
+
+// startWith has something changed before anybody is served.
+func (h *host) startWith(change func(*Daemon)) (d *Daemon, end func()) {
+	h.t.Helper()
 	d, err := New(h.cfg)
 	if err != nil {
 		h.t.Fatalf("start: %s", catalog.Explain(catalog.English, err))
 	}
+	change(d)
 	return d, h.run(d)
 }
 

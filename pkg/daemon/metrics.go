@@ -28,6 +28,7 @@ import (
 // and they are nobody's business. Verbs are those of the table of commands.
 type metrics struct {
 	l        net.Listener
+	most     int // connections at once
 	registry *prometheus.Registry
 	handler  http.Handler
 
@@ -62,7 +63,7 @@ func (d *Daemon) openMetrics() error {
 }
 
 func newMetrics(d *Daemon, l net.Listener) *metrics {
-	m := &metrics{l: l, registry: prometheus.NewRegistry()}
+	m := &metrics{l: l, most: scrapersMost, registry: prometheus.NewRegistry()}
 	one := func(name string) prometheus.Counter {
 		c := prometheus.NewCounter(prometheus.CounterOpts{Name: "ftps_" + name, Help: d.metricHelp(name)})
 		m.registry.MustRegister(c)
@@ -222,7 +223,7 @@ func (m *metrics) serve(ctx context.Context) error {
 	}
 	stop := context.AfterFunc(ctx, func() { server.Close() })
 	defer stop()
-	if err := server.Serve(newFew(m.l, scrapersMost)); !errors.Is(err, http.ErrServerClosed) {
+	if err := server.Serve(newFew(m.l, m.most)); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
 	return nil

@@ -44,6 +44,12 @@ func behind(h *host) (d *Daemon, end func()) {
 	return h.start()
 }
 
+// behindWith is behind, with a defence switched off.
+func behindWith(h *host, off func(*Daemon)) (d *Daemon, end func()) {
+	h.cfg.ProxyFrom = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
+	return h.startWith(off)
+}
+
 // through connects with a header, or with what a test calls one.
 func (h *host) through(d *Daemon, text []byte) *ftptest.Conn {
 	h.t.Helper()

@@ -15,7 +15,8 @@ import (
 type queue struct {
 	hear func(e event.Event, lost lost)
 	done chan struct{}
-	wait time.Duration // for room for what an audit needs
+	wait time.Duration          // for room for what an audit needs
+	need func(event.Event) bool // reports whether an audit needs it
 
 	mu     sync.Mutex
 	events []event.Event
@@ -46,7 +47,7 @@ func audits(e event.Event) bool {
 }
 
 func newQueue(hear func(e event.Event, lost lost)) *queue {
-	q := &queue{hear: hear, done: make(chan struct{}), wait: auditWait, more: make(chan struct{}, 1), room: make(chan struct{})}
+	q := &queue{hear: hear, done: make(chan struct{}), wait: auditWait, need: audits, more: make(chan struct{}, 1), room: make(chan struct{})}
 	go q.run()
 	return q
 }
@@ -76,7 +77,7 @@ func (q *queue) run() {
 
 // Handle implements [event.Sink].
 func (q *queue) Handle(e event.Event) {
-	most, audit := mostChatter, audits(e)
+	most, audit := mostChatter, q.need(e)
 	if audit {
 		most = mostAudit
 	}

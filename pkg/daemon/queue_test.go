@@ -48,6 +48,24 @@ func TestAFloodOfEventsPushesOutNoLogin(t *testing.T) {
 	})
 }
 
+// The negative control: where a login is chatter like the rest, it is lost in
+// a flood.
+func TestWhereALoginIsChatterAFloodPushesItOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q, heard, _, letGo := stuck()
+		q.need = func(event.Event) bool { return false }
+		for range mostChatter {
+			q.Handle(event.Connected{})
+		}
+		q.Handle(event.LoggedIn{})
+		close(letGo)
+		q.close()
+		if len(*heard) != 1+mostChatter || q.missed() != (lost{chatter: 1}) {
+			t.Errorf("%d were heard, %+v lost: this shows nothing", len(*heard), q.missed())
+		}
+	})
+}
+
 func TestWhatAnAuditNeedsWaitsForRoomAndNotForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, heard, _, letGo := stuck()

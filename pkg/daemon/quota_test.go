@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"ftps/pkg/ftpserver"
+	"ftps/pkg/limit"
 	"ftps/pkg/users"
 	"ftps/pkg/vfs"
 )
@@ -105,13 +106,36 @@ func TestAccountsThatShareAHomeShareWhatItHolds(t *testing.T) {
 
 func TestManyWritersOfASharedHomeDoNotPassItsQuotaTogether(t *testing.T) {
 	h := newHomes(t, at("diego", "team", 10_000), at("ana", "team", 10_000))
+	if n := h.storeTogether("diego", "ana"); n != 10_000 {
+		t.Errorf("%d bytes were stored where 10,000 fit", n)
+	}
+}
+
+// The negative control: where each account counts for itself, a home holds as
+// many times the quota as it has accounts.
+func TestAccountsThatCountApartPassTheQuotaOfTheHomeTheyShare(t *testing.T) {
+	h := newHomes(t, at("diego", "team", 10_000), at("ana", "team", 10_000))
+	for _, name := range []string{"diego", "ana"} {
+		h.b.shared[name] = &shared{quota: vfs.NewQuota(10_000), up: limit.NewRate(0), down: limit.NewRate(0), uses: 1}
+	}
+	if n := h.storeTogether("diego", "ana"); n != 20_000 {
+		t.Errorf("%d bytes were stored: this shows nothing", n)
+	}
+}
+
+// storeTogether has eight sessions store, all at once, twice what fits for
+// both, and returns how much came.
+func (h *homes) storeTogether(accounts ...string) int64 {
 	var stored atomic.Int64
 	var all sync.WaitGroup
+	var sessions []*ftpserver.Account
 	for i := range 8 {
-		a := h.login([]string{"diego", "ana"}[i%2])
+		sessions = append(sessions, h.login(accounts[i%len(accounts)]))
+	}
+	for i, a := range sessions {
 		all.Go(func() {
 			defer a.Close()
-			for j := range 20 {
+			for j := range 50 {
 				if puts(a, fmt.Sprintf("f%d-%d", i, j), 100) == nil {
 					stored.Add(100)
 				}
@@ -119,7 +143,5 @@ func TestManyWritersOfASharedHomeDoNotPassItsQuotaTogether(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if n := stored.Load(); n != 10_000 {
-		t.Errorf("%d bytes were stored where 10,000 fit", n)
-	}
+	return stored.Load()
 }

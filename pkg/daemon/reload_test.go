@@ -156,6 +156,23 @@ func TestAListThatWasReadEarlierNeverComesInForceLater(t *testing.T) {
 	}
 }
 
+// The negative control of every change of an account that ends its sessions: a
+// list that is only put in force leaves them at work.
+func TestAListThatEndsNoSessionsLeavesADisabledAccountAtWork(t *testing.T) {
+	h := newHost(t, account("diego"))
+	d, _ := h.start()
+	c := h.secure(d)
+	c.Login("diego", "secreto")
+	closed := account("diego")
+	closed.Disabled = true
+	if stale := d.backend.exchange(users.NewList(closed)); len(stale) != 1 {
+		t.Errorf("%d sessions are not what they were", len(stale))
+	}
+	if code := c.Upload([]byte("x"), "STOR f"); code != 226 {
+		t.Errorf("STOR: %d: this shows nothing", code)
+	}
+}
+
 // The negative control: without the lock, the list that was read first comes
 // last.
 func TestWithoutTheLockTheOlderListWins(t *testing.T) {

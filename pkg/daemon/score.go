@@ -20,11 +20,7 @@ import (
 // his password wrong, climbs above his home with a file manager or cannot
 // resume TLS sessions is not to be banned for it. The first row that matches
 // decides.
-var misdeeds = []struct {
-	name   string // a word in the log
-	points int
-	is     func(event.Event) bool
-}{
+var misdeeds = []misdeed{
 	{"foreign-protocol", 25, ended(func(err error) bool { return errors.Is(err, ftpserver.ErrForeign) })},
 	{"bytes-behind-auth", 25, ended(func(err error) bool { return errors.Is(err, ftpserver.ErrInjected) })},
 	{"endless-line", 10, ended(func(err error) bool { return errors.Is(err, ftp.ErrLineEndless) })},
@@ -48,6 +44,12 @@ var misdeeds = []struct {
 	{"unknown-command", 2, refused(func(verb string, err error) bool { return verb == "" })},
 	{"foreign-ticket", 5, strange("data.refused.account")},
 	{"unproven-data", 2, strange("data.refused.bare", "data.refused.unexpected")},
+}
+
+type misdeed struct {
+	name   string // a word in the log
+	points int
+	is     func(event.Event) bool
 }
 
 // ended matches sessions that ended before anybody logged in, or whose end
@@ -99,15 +101,24 @@ type scorer struct {
 	d      *Daemon
 	scores *limit.Scores
 	told   event.Sink // hears of bans
+
+	// Defences that tests switch off, to see the attacks succeed.
+	misdeeds []misdeed
+	blame    func(event.Event) (event.Session, netip.AddrPort)
+	spares   func(netip.Addr) bool
+}
+
+func newScorer(d *Daemon, told event.Sink) *scorer {
+	return &scorer{d: d, scores: d.scores, told: told, misdeeds: misdeeds, blame: offender, spares: d.scores.Spares}
 }
 
 // Handle implements [event.Sink].
 func (s *scorer) Handle(e event.Event) {
-	for _, m := range misdeeds {
+	for _, m := range s.misdeeds {
 		if !m.is(e) {
 			continue
 		}
-		session, peer := offender(e)
+		session, peer := s.blame(e)
 		span := s.scores.Add(peer.Addr(), m.points)
 		if span > 0 {
 			s.d.bans.addAutomatic(peer.Addr(), span)
@@ -147,7 +158,7 @@ func offender(e event.Event) (event.Session, netip.AddrPort) {
 func (d *Daemon) expel(addr netip.Addr, id string) {
 	for _, s := range d.server.Sessions() {
 		at := s.Remote.Addr()
-		if limit.Network(at) == limit.Network(addr) && !d.scores.Spares(at) && (s.User == "" || s.ID == id) {
+		if limit.Network(at) == limit.Network(addr) && !d.scorer.spares(at) && (s.User == "" || s.ID == id) {
 			d.server.Expel(s.Number, d.text("console.reason.banned"))
 		}
 	}

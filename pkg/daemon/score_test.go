@@ -250,3 +250,14 @@ func TestABanIsToldOnTheConsole(t *testing.T) {
 		t.Error("it is not")
 	}
 }
+
+// The negative control.
+func TestWithoutABoundEveryBanIsRemembered(t *testing.T) {
+	b := bans{most: 1 << 30}
+	for i := range mostAutomatic + 100 {
+		b.addAutomatic(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), time.Hour)
+	}
+	if len(b.of) != mostAutomatic+100 {
+		t.Errorf("%d bans: this shows nothing", len(b.of))
+	}
+}

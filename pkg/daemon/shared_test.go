@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"ftps/pkg/ftpserver"
+	"ftps/pkg/limit"
 	"ftps/pkg/users"
 	"ftps/pkg/vfs"
 )
@@ -70,6 +71,25 @@ func TestANewQuotaHoldsWhileAnOldSessionIsStillEnding(t *testing.T) {
 // Many guesses at once from one address are not checked before the one
 // login of another.
 func TestABurstOfGuessesDoesNotHoldUpOtherAddresses(t *testing.T) {
+	if between := checkedBefore(t, nil); between > burst/4 {
+		t.Errorf("%d guesses were checked before the login of another address", between)
+	}
+}
+
+// The negative control: where addresses do not take turns, the login stands
+// behind all of them.
+func TestWithoutTurnsABurstOfGuessesHoldsUpEveryLogin(t *testing.T) {
+	everybody := func(context.Context, netip.Addr) (func(), error) { return func() {}, nil }
+	if between := checkedBefore(t, everybody); between <= burst/4 {
+		t.Errorf("%d guesses were checked before the login of another address: this shows nothing", between)
+	}
+}
+
+const burst = 40
+
+// checkedBefore counts the guesses of a burst that are checked before a login
+// that comes when the first of them has been.
+func checkedBefore(t *testing.T, turn func(context.Context, netip.Addr) (func(), error)) int64 {
 	h := newHost(t)
 	hash, err := users.Hash("secreto", 7) // some milliseconds
 	if err != nil {
@@ -81,6 +101,10 @@ func TestABurstOfGuessesDoesNotHoldUpOtherAddresses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	b.verifier = users.NewVerifier(users.NewList(diego), limit.NewChecks(1)) // whatever the machine
+	if turn != nil {
+		b.turn = turn
+	}
 	attempt := func(from, password string) error {
 		account, err := b.Login(t.Context(), ftpserver.Attempt{
 			Name: "diego", Password: password, Session: from, Remote: netip.MustParseAddr(from), TLS: &tls.ConnectionState{},
@@ -90,7 +114,6 @@ func TestABurstOfGuessesDoesNotHoldUpOtherAddresses(t *testing.T) {
 		}
 		return err
 	}
-	const burst = 40
 	var checked atomic.Int64
 	var guesses, begun sync.WaitGroup
 	begun.Add(burst)
@@ -111,8 +134,7 @@ func TestABurstOfGuessesDoesNotHoldUpOtherAddresses(t *testing.T) {
 	if err := attempt("192.0.2.2", "secreto"); err != nil {
 		t.Fatal(err)
 	}
-	if between := checked.Load() - before; between > burst/4 {
-		t.Errorf("%d guesses were checked before the login of another address", between)
-	}
+	between := checked.Load() - before
 	guesses.Wait()
+	return between
 }

@@ -68,7 +68,7 @@ func (s *session) hear(ctx context.Context, l line) {
 		return
 	}
 	s.control.bad = 0
-	if s.login.account == nil && s.control.refused >= maxRefused {
+	if s.login.account == nil && s.control.refused >= s.srv.most.refused {
 		s.showOut()
 		return
 	}

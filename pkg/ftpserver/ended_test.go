@@ -85,12 +85,46 @@ func TestTicketsOfAKickedSessionAreWorthless(t *testing.T) {
 	}
 }
 
+// The negative control.
+func TestADropboxThatReplacesEmptiesWhatOthersLeft(t *testing.T) {
+	tree := memfs.New()
+	s := weak(t, func(c *ftpserver.Config) { c.WithoutRights("STOR") },
+		ftptest.Account{Name: "owner", Password: "p", FS: tree},
+		ftptest.Account{Name: "box", Password: "p", FS: tree, Perm: vfs.Dropbox})
+	owner, box := s.Login(t, "owner", "p"), s.Login(t, "box", "p")
+	owner.Upload([]byte("precious"), "STOR a")
+	if code := box.Upload(nil, "STOR a"); code != 226 {
+		t.Errorf("STOR over a file: %d", code)
+	}
+	if got, _ := owner.Download("RETR a"); len(got) > 0 {
+		t.Errorf("%q is still there: this shows nothing", got)
+	}
+}
+
 // Who is not admitted is counted by no limit but this one.
 func TestARefusedFloodHoldsAFewDescriptorsOnly(t *testing.T) {
+	if shut := refusedFlood(t, nil); shut != 50 {
+		t.Errorf("%d were shut out at once, want 50", shut)
+	}
+}
+
+// The negative control.
+func TestWithoutABoundARefusedFloodHoldsEveryDescriptor(t *testing.T) {
+	if shut := refusedFlood(t, (*ftpserver.Config).WithoutBounds); shut != 0 {
+		t.Errorf("%d were shut out at once: this shows nothing", shut)
+	}
+}
+
+// refusedFlood sends 50 connections more than are told that there are too
+// many, which all say nothing, and counts those that were shut out at once.
+func refusedFlood(t *testing.T, off func(*ftpserver.Config)) (shut int) {
 	full := errors.New("full")
 	s := ftptest.Start(t, ftptest.Options{Implicit: true, Server: func(c *ftpserver.Config) {
 		c.Admit = func(netip.Addr) (func(), error) { return nil, full }
 		c.HandshakeTimeout = ftptest.Patience
+		if off != nil {
+			off(c)
+		}
 	}})
 	const flood = ftpserver.MaxRefusing + 50
 	closed := make(chan error, flood)
@@ -106,15 +140,12 @@ func TestARefusedFloodHoldsAFewDescriptorsOnly(t *testing.T) {
 			closed <- err
 		}()
 	}
-	shut := 0
 	for range flood {
 		if err := <-closed; !errors.Is(err, os.ErrDeadlineExceeded) {
 			shut++
 		}
 	}
-	if shut != 50 {
-		t.Errorf("%d were shut out at once, want 50", shut)
-	}
+	return shut
 }
 
 // Whoever is nobody yet must not fill the log.
@@ -134,6 +165,15 @@ func TestRefusedCommandsBeforeTheLoginAreBounded(t *testing.T) {
 	c := s.Login(t, "diego", "secreto")
 	for range 150 {
 		c.Cmd(550, "SIZE missing")
+	}
+}
+
+// The negative control.
+func TestWithoutABoundWhoIsNobodyYetIsRefusedForEver(t *testing.T) {
+	s := weak(t, (*ftpserver.Config).WithoutBounds)
+	c := secured(t, s)
+	for range 300 {
+		c.Cmd(530, "LIST")
 	}
 }
 
@@ -163,6 +203,25 @@ func TestRightsThatOtherCommandsWouldBypass(t *testing.T) {
 	}
 	renamer.Cmd(350, "RNFR a")
 	renamer.Cmd(250, "RNTO c")
+}
+
+// The negative control.
+func TestWithoutTheChecksOtherCommandsBypassRights(t *testing.T) {
+	tree := memfs.New()
+	s := weak(t, func(c *ftpserver.Config) { c.WithoutRights("MFF", "RNTO") },
+		ftptest.Account{Name: "owner", Password: "p", FS: tree},
+		ftptest.Account{Name: "timer", Password: "p", FS: tree, Perm: vfs.Chtime},
+		ftptest.Account{Name: "renamer", Password: "p", FS: tree, Perm: vfs.Rename})
+	owner := s.Login(t, "owner", "p")
+	owner.Upload([]byte("a"), "STOR a")
+	owner.Upload([]byte("b"), "STOR b")
+	s.Login(t, "timer", "p").Cmd(213, "MFF UNIX.mode=777; a")
+	renamer := s.Login(t, "renamer", "p")
+	renamer.Cmd(350, "RNFR a")
+	renamer.Cmd(250, "RNTO b")
+	if got, _ := owner.Download("RETR b"); string(got) != "a" {
+		t.Errorf("the file that was renamed over: %q: this shows nothing", got)
+	}
 }
 
 // A dropbox takes what is new. What somebody left before is not the sender's

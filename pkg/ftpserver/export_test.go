@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"net/netip"
 	"testing"
 	"time"
 
 	"ftps/pkg/ftp"
 	"ftps/pkg/layer"
+	"ftps/pkg/vfs"
 )
 
 // Each of these switches one defence off, so that a test can see the attack
@@ -139,6 +141,40 @@ func ListEveryName(t testing.TB) {
 	old := forges
 	forges = func(string) bool { return false }
 	t.Cleanup(func() { forges = old })
+}
+
+// WithoutBounds hears whoever is nobody yet for ever, and tells everybody that
+// there are too many.
+func (c *Config) WithoutBounds() {
+	c.weaken = func(s *Server) { s.most = bounds{math.MaxInt, math.MaxInt} }
+}
+
+// WithoutRights has these verbs take the session's account for one that may
+// do everything, once the table has let them pass.
+func (c *Config) WithoutRights(verbs ...string) {
+	c.weaken = func(s *Server) {
+		for _, verb := range verbs {
+			do, begin := s.table[verb].do, s.table[verb].begin
+			s.table[verb].do = func(s *session, ctx context.Context, a arg) (reply, error) {
+				defer s.mighty()()
+				return do(s, ctx, a)
+			}
+			if begin != nil {
+				s.table[verb].begin = func(s *session, ctx context.Context, a arg) (*transfer, error) {
+					defer s.mighty()()
+					return begin(s, ctx, a)
+				}
+			}
+		}
+	}
+}
+
+func (s *session) mighty() (end func()) {
+	account := s.login.account
+	all := *account
+	all.Perm = vfs.ReadWrite
+	s.login.account = &all
+	return func() { s.login.account = account }
 }
 
 // MaxRefusing is how many are told at once that there are too many.

@@ -71,7 +71,7 @@ func hashing(t *testing.T, n int) (*ftptest.Server, *gated) {
 }
 
 // Each line that asks for a hash costs a core for as long as the file is
-// long. The control of this test: with two places, two are at it.
+// long.
 func TestNHashesAtOnceAndTheNextWaits(t *testing.T) {
 	for _, n := range []int{1, 2} {
 		s, g := hashing(t, n)
@@ -94,6 +94,26 @@ func TestNHashesAtOnceAndTheNextWaits(t *testing.T) {
 		for _, c := range conns {
 			c.Expect(213)
 		}
+	}
+}
+
+// The negative control: where there are places enough, whoever asks has a
+// core.
+func TestWithoutABoundEveryHashIsAtItAtOnce(t *testing.T) {
+	const all = 8
+	s, g := hashing(t, all)
+	var conns []*ftptest.Conn
+	for range all {
+		c := s.Login(t, "diego", "p")
+		c.Send("HASH f")
+		conns = append(conns, c)
+	}
+	for range all {
+		g.reads(t)
+	}
+	close(g.gate)
+	for _, c := range conns {
+		c.Expect(213)
 	}
 }
 

@@ -122,6 +122,7 @@ type Server struct {
 	hashing *limit.Fair // HASH and its sisters, by account
 
 	refusing atomic.Int64 // sessions that only tell that there are too many
+	most     bounds
 
 	ctx    context.Context // of every session; ends when Shutdown loses patience
 	cancel context.CancelFunc
@@ -132,12 +133,15 @@ type Server struct {
 	live     sync.WaitGroup // sessions
 }
 
+// bounds are what nobody sets, but the tests that lift them.
+type bounds struct{ refused, refusing int }
+
 // New returns a server.
 func New(cfg Config) *Server {
 	cfg.defaults()
 	// Half of the cores stay free for who transfers.
 	hashing := limit.NewFair(cmp.Or(cfg.Hashes, max(1, runtime.GOMAXPROCS(0)/2)))
-	s := &Server{cfg: cfg, hashing: hashing, table: make(map[string]*row), sessions: make(map[int]*session)}
+	s := &Server{cfg: cfg, hashing: hashing, table: make(map[string]*row), sessions: make(map[int]*session), most: bounds{maxRefused, maxRefusing}}
 	for _, r := range commands() {
 		s.table[r.verb] = &r
 	}
@@ -243,7 +247,7 @@ func (s *Server) begin(conn net.Conn, implicit bool) {
 		return
 	}
 	if refused != nil {
-		if s.refusing.Add(1) > maxRefusing {
+		if s.refusing.Add(1) > int64(s.most.refusing) {
 			s.refusing.Add(-1)
 			conn.Close()
 			s.turnAway(remote, refused)

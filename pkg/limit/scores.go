@@ -43,7 +43,8 @@ type Scores struct {
 	mu      sync.Mutex
 	policy  ScorePolicy
 	entries map[netip.Addr]*list.Element
-	order   *list.List // of *score, the longest quiet in front
+	order   *list.List                  // of *score, the longest quiet in front
+	network func(netip.Addr) netip.Addr // whose score it is
 }
 
 type score struct {
@@ -60,6 +61,7 @@ func NewScores(policy ScorePolicy) *Scores {
 		policy:  policy.withDefaults(),
 		entries: make(map[netip.Addr]*list.Element),
 		order:   list.New(),
+		network: Network,
 	}
 }
 
@@ -79,7 +81,7 @@ func (s *Scores) Add(addr netip.Addr, points int) (ban time.Duration) {
 		return 0
 	}
 	now := time.Now()
-	e := s.entry(Network(addr), now)
+	e := s.entry(s.network(addr), now)
 	e.points += points
 	if e.points < s.policy.Limit {
 		return 0
@@ -143,17 +145,17 @@ func (s *Scores) entry(addr netip.Addr, now time.Time) *score {
 func (s *Scores) Points(addr netip.Addr) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if _, known := s.entries[Network(addr)]; !known {
+	if _, known := s.entries[s.network(addr)]; !known {
 		return 0
 	}
-	return s.entry(Network(addr), time.Now()).points
+	return s.entry(s.network(addr), time.Now()).points
 }
 
 // Forget forgives an address all that stands against it.
 func (s *Scores) Forget(addr netip.Addr) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	addr = Network(addr)
+	addr = s.network(addr)
 	if at, known := s.entries[addr]; known {
 		s.order.Remove(at)
 		delete(s.entries, addr)

@@ -115,3 +115,25 @@ func TestTheMemoryOfScoresIsBounded(t *testing.T) {
 		t.Errorf("%d, %d entries", len(s.entries), s.order.Len())
 	}
 }
+
+// The negative control of every count by /64: where each address of it has a
+// score of its own, one customer has as many as he likes.
+func TestAScoreOfEachWholeAddressIsEvadedWithinASlash64(t *testing.T) {
+	misbehave := func(s *Scores) (banned int) {
+		for i := range 100 {
+			if s.Add(netip.MustParseAddr(fmt.Sprintf("2001:db8:0:1::%x", i+1)), 9) > 0 {
+				banned++
+			}
+		}
+		return banned
+	}
+	s := NewScores(ScorePolicy{Limit: 10})
+	if misbehave(s) == 0 {
+		t.Error("counted by /64: never banned")
+	}
+	s = NewScores(ScorePolicy{Limit: 10})
+	s.network = func(addr netip.Addr) netip.Addr { return addr }
+	if n := misbehave(s); n > 0 {
+		t.Errorf("counted by address: banned %d times: this shows nothing", n)
+	}
+}

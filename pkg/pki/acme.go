@@ -39,6 +39,7 @@ type Issuer struct {
 	ctx     context.Context    // of what is under way to the authority
 	stop    context.CancelFunc // ends it
 	asked   *asked
+	most    int // challenges at once
 
 	mu        sync.Mutex
 	pairs     []*Pair // as Domains; nil where there is none yet
@@ -66,7 +67,7 @@ func NewIssuer(o IssuerOptions) (*Issuer, error) {
 		o.retry = retryFirst
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	i := &Issuer{opt: o, ctx: ctx, stop: stop, pairs: make([]*Pair, len(o.Domains))}
+	i := &Issuer{opt: o, ctx: ctx, stop: stop, most: challengeMost, pairs: make([]*Pair, len(o.Domains))}
 	i.asked = &asked{base: ending{ctx, transport}}
 	i.manager = &autocert.Manager{
 		Prompt:     autocert.AcceptTOS,

@@ -44,7 +44,7 @@ func (i *Issuer) Serve(ctx context.Context, l net.Listener) error {
 	all.Go(func() { server.Serve(plain) })
 	defer all.Wait()
 	defer server.Close()
-	room := make(chan struct{}, challengeMost)
+	room := make(chan struct{}, i.most)
 	for {
 		conn, err := l.Accept()
 		switch {
