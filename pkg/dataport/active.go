@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"net/netip"
-	"time"
 
 	"ftps/pkg/fault"
 )
@@ -28,7 +27,6 @@ func (s *Session) Dial(_ context.Context, to netip.AddrPort) (*Promise, error) {
 		account:   s.account,
 		place:     place{addr: to.Addr().Unmap()},
 		number:    p.count(),
-		made:      time.Now(),
 		exclusive: s.reuse == Prefer && !s.again,
 		dial:      to,
 		known:     make(chan struct{}),

@@ -76,7 +76,8 @@ type Config struct {
 	Sink event.Sink
 
 	Turn       time.Duration // how long PASV waits for a port; 15 s
-	Unused     time.Duration // age at which an unused promise must make room; 5 s
+	Unused     time.Duration // age from which an unused promise may have to make room; 5 s
+	Want       time.Duration // how long somebody must have waited for that; 10 s
 	Connect    time.Duration // how long Take waits for a connection; 30 s
 	Handshake  time.Duration // how long a handshake may take; 10 s
 	Grace      time.Duration // after a refusal, how long a good connection may still come; 2 s
@@ -98,6 +99,7 @@ type Config struct {
 func (c *Config) defaults() {
 	c.Turn = cmp.Or(c.Turn, 15*time.Second)
 	c.Unused = cmp.Or(c.Unused, 5*time.Second)
+	c.Want = cmp.Or(c.Want, 10*time.Second)
 	c.Connect = cmp.Or(c.Connect, 30*time.Second)
 	c.Handshake = cmp.Or(c.Handshake, 10*time.Second)
 	c.Grace = cmp.Or(c.Grace, 2*time.Second)

@@ -48,6 +48,7 @@ func (p *Ports) passOn(c *candidate) bool {
 	}
 	if pr != nil {
 		note.Seq = pr.seq
+		pr.given = true
 		note.Shares = pr.session.shares
 	}
 	c.noted = true // what comes of it the old server will say

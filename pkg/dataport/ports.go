@@ -35,6 +35,7 @@ type Ports struct {
 	places     map[place]*spot
 	queue      []*waiter
 	granting   bool
+	want       spell    // how long anybody has waited for a port
 	looks      int      // how often somebody's place was looked for
 	candidates int      // in all places
 	other      shared   // with an old server or a successor

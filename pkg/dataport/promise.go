@@ -16,8 +16,8 @@ type Promise struct {
 	session   *Session
 	account   string
 	place     place
-	number    uint64 // older than every connection with a greater one
-	made      time.Time
+	number    uint64         // older than every connection with a greater one
+	wanted    time.Duration  // Ports.want when it was made
 	exclusive bool           // no other promise at this place, whoever's
 	foreign   bool           // the old server's, which has its own of it
 	seq       uint64         // its number in the old server
@@ -30,7 +30,7 @@ type Promise struct {
 	phase     phase
 	announced bool
 	taken     bool
-	takenAt   time.Time
+	given     bool // its connection was given to the old server, whose it is
 	direction event.Direction
 	conn      *Conn      // when bound, until taken
 	candidate *candidate // in active mode, what answered
@@ -70,7 +70,7 @@ func (pr *Promise) Take(ctx context.Context, d event.Direction) (*Conn, error) {
 		}
 		return nil, why
 	}
-	pr.taken, pr.takenAt = true, time.Now()
+	pr.taken = true
 	pr.announce(d)
 	p.hurry(pr)
 	p.mu.Unlock()
@@ -81,7 +81,8 @@ func (pr *Promise) Take(ctx context.Context, d event.Direction) (*Conn, error) {
 		go p.connect(dial, pr)
 	}
 
-	timer := time.NewTimer(p.cfg.Connect)
+	waited := startSpell(takeEvery)
+	timer := time.NewTimer(takeEvery)
 	defer timer.Stop()
 	for {
 		p.mu.Lock()
@@ -92,7 +93,7 @@ func (pr *Promise) Take(ctx context.Context, d event.Direction) (*Conn, error) {
 			p.unlock()
 			return conn, nil
 		}
-		again, verdict := pr.verdict(time.Now())
+		again, verdict := pr.verdict(waited.pass(time.Now()))
 		if verdict == nil && ctx.Err() != nil {
 			verdict = fault.Wrap(ErrEnded, "data.ended")
 		}
@@ -104,7 +105,7 @@ func (pr *Promise) Take(ctx context.Context, d event.Direction) (*Conn, error) {
 		}
 		p.mu.Unlock()
 
-		timer.Reset(again)
+		timer.Reset(min(again, takeEvery))
 		select {
 		case <-pr.wake:
 		case <-timer.C:
@@ -134,9 +135,12 @@ func (pr *Promise) announce(d event.Direction) {
 	}
 }
 
-// verdict says how a Take ends that has no connection yet, or after how long
-// to ask again.
-func (pr *Promise) verdict(now time.Time) (again time.Duration, err error) {
+// takeEvery is how often a Take looks at the clock.
+const takeEvery = time.Second
+
+// verdict says how a Take ends that has waited so long and has no connection
+// yet, or after how long to ask again.
+func (pr *Promise) verdict(waited time.Duration) (again time.Duration, err error) {
 	if pr.phase == over {
 		return 0, pr.why
 	}
@@ -152,7 +156,7 @@ func (pr *Promise) verdict(now time.Time) (again time.Duration, err error) {
 	case !p.undecided(pr):
 		patience = min(patience, p.cfg.Grace)
 	}
-	again = pr.takenAt.Add(patience).Sub(now)
+	again = patience - waited
 	if again > 0 {
 		return again, nil
 	}

@@ -173,7 +173,7 @@ func (p *Ports) Answered(n Note) {
 			p.tell(Note{Kind: noteOver, Seq: n.Seq, Came: true}) // nobody was told of it
 			return
 		}
-		w.granted <- p.promise(w, n.Port, time.Now())
+		w.granted <- p.promise(w, n.Port)
 	case noteDeny:
 		if w := p.other.asked[n.Seq]; w != nil {
 			delete(p.other.asked, n.Seq)
@@ -260,8 +260,7 @@ func (p *Ports) heed(n Note) {
 	case n.Kind == noteAsk:
 		w := &waiter{session: s, account: n.Account, exclusive: n.Exclusive, seq: n.Seq}
 		p.other.asked[n.Seq] = w
-		p.queue = append(p.queue, w)
-		p.grant()
+		p.enqueue(w)
 	case n.Kind == noteWithdraw:
 		w := p.other.asked[n.Seq]
 		delete(p.other.asked, n.Seq)
@@ -338,7 +337,7 @@ func (p *Ports) gone(s *Session, at time.Time) {
 
 // foreign makes a promise of the old server's.
 func (p *Ports) foreign(w *waiter, port int) *Promise {
-	pr := p.promise(w, port, time.Now())
+	pr := p.promise(w, port)
 	pr.foreign = true
 	p.other.promise[w.seq] = pr
 	return pr

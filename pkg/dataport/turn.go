@@ -15,6 +15,7 @@ type waiter struct {
 	account   string
 	exclusive bool
 	granted   chan *Promise // holds the promise, or is closed when the session ended; nil is the old server's
+	wanted    time.Duration // Ports.want when it came
 	seq       uint64        // where it is asked of another server: the number of the promise to be
 }
 
@@ -37,25 +38,25 @@ func (p *Ports) turn(ctx context.Context, s *Session) (*Promise, error) {
 	if p.left() {
 		p.ask(w)
 	} else {
-		p.queue = append(p.queue, w)
-		p.grant()
+		p.enqueue(w)
 	}
 	p.unlock()
 
-	deadline := time.NewTimer(p.cfg.Turn)
-	defer deadline.Stop()
 	// Age alone may free a place: of a promise that nobody uses, or of a
 	// quarantine. Looking four times a second is soon enough for that.
-	tick := time.NewTicker(250 * time.Millisecond)
+	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
-	for {
+	for waited := startSpell(lookEvery); ; {
 		select {
 		case pr := <-w.granted:
 			if pr == nil {
 				return nil, fault.Wrap(ErrEnded, "data.ended")
 			}
 			return pr, nil
-		case <-tick.C:
+		case now := <-tick.C:
+			if waited.pass(now) >= p.cfg.Turn {
+				break
+			}
 			p.mu.Lock()
 			p.tell(Note{Kind: noteLook})
 			if len(p.queue) > 0 && p.queue[0] == w { // it looks for all
@@ -63,7 +64,6 @@ func (p *Ports) turn(ctx context.Context, s *Session) (*Promise, error) {
 			}
 			p.unlock()
 			continue
-		case <-deadline.C:
 		case <-ctx.Done():
 		}
 		p.mu.Lock()
@@ -82,17 +82,32 @@ func (p *Ports) turn(ctx context.Context, s *Session) (*Promise, error) {
 	}
 }
 
+// lookEvery is how often those who wait look whether age has freed a place.
+const lookEvery = 250 * time.Millisecond
+
+// enqueue puts one in line.
+func (p *Ports) enqueue(w *waiter) {
+	if len(p.queue) == 0 {
+		p.want = spell{last: time.Now(), step: 2 * lookEvery, sum: p.want.sum}
+	}
+	w.wanted = p.want.sum
+	p.queue = append(p.queue, w)
+	p.grant()
+}
+
 // grant gives places to those who wait, in their order. One that nobody else
 // may share a place with holds up those behind it from its address, or they
 // would pass it for ever; the others only wait for what they need.
-func (p *Ports) grant() {
+func (p *Ports) grant() { p.grantAt(time.Now()) }
+
+func (p *Ports) grantAt(now time.Time) {
 	if len(p.queue) == 0 || p.granting {
 		return
 	}
 	p.granting = true // ending a promise to make room comes back here
 	defer func() { p.granting = false }()
 
-	now := time.Now()
+	p.want.pass(now)
 	// Who shares a place with others finds one or not by address and account
 	// alone: where one of them found none, the rest need not look. A thousand
 	// in line would else look a million times.
@@ -112,7 +127,7 @@ func (p *Ports) grant() {
 		case held[s.addr], !w.exclusive && crowded[pair{s.addr, w.account}]:
 		default:
 			if port, ok := p.choose(w, now); ok {
-				p.give(w, port, now)
+				p.give(w, port)
 				continue
 			}
 			if w.exclusive {
@@ -127,9 +142,9 @@ func (p *Ports) grant() {
 }
 
 // give makes the promise, for whom it is.
-func (p *Ports) give(w *waiter, port int, now time.Time) {
+func (p *Ports) give(w *waiter, port int) {
 	if w.granted != nil {
-		w.granted <- p.promise(w, port, now)
+		w.granted <- p.promise(w, port)
 		return
 	}
 	delete(p.other.asked, w.seq)
@@ -171,7 +186,7 @@ func (p *Ports) choose(w *waiter, now time.Time) (port int, ok bool) {
 			}
 			q = shadowed
 		}
-		switch rivals, stale := p.rivals(w, where, now); {
+		switch rivals, stale := p.rivals(w, where); {
 		case rivals == 0:
 		case rivals == stale:
 			q = crowded
@@ -208,7 +223,7 @@ func (w *waiter) rival(pr *Promise) bool {
 
 // rivals counts the promises at a place that keep w from it, and those among
 // them that nobody has used for so long that they must make room.
-func (p *Ports) rivals(w *waiter, where place, now time.Time) (all, stale int) {
+func (p *Ports) rivals(w *waiter, where place) (all, stale int) {
 	sp := p.places[where]
 	if sp == nil {
 		return 0, 0
@@ -216,7 +231,7 @@ func (p *Ports) rivals(w *waiter, where place, now time.Time) (all, stale int) {
 	for _, pr := range sp.waiting {
 		if w.rival(pr) {
 			all++
-			if !pr.announced && now.Sub(pr.made) >= p.cfg.Unused {
+			if p.stale(pr, w) {
 				stale++
 			}
 		}
@@ -224,15 +239,30 @@ func (p *Ports) rivals(w *waiter, where place, now time.Time) (all, stale int) {
 	return all, stale
 }
 
+// stale reports whether a promise must make room for w. Its client has been
+// told of it, so its connection may be anywhere on the way here: nothing is
+// taken from it before w would have to be refused for want of ports, and once
+// there is a connection that may be its own, it has that one's time.
+func (p *Ports) stale(pr *Promise, w *waiter) bool {
+	unused := p.want.sum - pr.wanted
+	switch {
+	case pr.announced:
+		return false
+	case pr.given || p.undecided(pr):
+		return unused >= p.cfg.Connect
+	}
+	return unused >= p.cfg.Unused && p.want.sum-w.wanted >= p.cfg.Want
+}
+
 // promise makes the promise that was granted.
-func (p *Ports) promise(w *waiter, port int, now time.Time) *Promise {
+func (p *Ports) promise(w *waiter, port int) *Promise {
 	pr := &Promise{
 		ports:     p,
 		session:   w.session,
 		account:   w.account,
 		place:     place{w.session.addr, port},
 		number:    p.count(),
-		made:      now,
+		wanted:    p.want.sum,
 		exclusive: w.exclusive,
 		known:     make(chan struct{}),
 		wake:      make(chan struct{}, 1),
