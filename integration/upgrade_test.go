@@ -434,6 +434,50 @@ func TestAnUpgradeUnderLoadLosesNoTransferAndRefusesNobody(t *testing.T) {
 	}
 }
 
+// After an upgrade nobody could end a session that the old server still had.
+func TestTheAdministratorReachesTheSessionsOfTheServerBeforeTheUpgrade(t *testing.T) {
+	u := startUpgradable(t, "")
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	open := func(name string) *ftpclient.Conn {
+		t.Helper()
+		c, err := u.open(ctx, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	first, second, third := open("diego"), open("eva"), open("diego")
+	u.upgrade(t)
+	young := open("eva")
+	list := u.admin(t, "list")
+	if strings.Count(list, "\n") < 6 || strings.Count(list, "* ") != 4 || !strings.Contains(list, "* connected to the server before the upgrade") {
+		t.Errorf("list:\n%s", list)
+	}
+	kicked := func(want string, gone []*ftpclient.Conn, words ...string) {
+		t.Helper()
+		if said := u.admin(t, words...); !strings.Contains(said, want) {
+			t.Errorf("%v: %q", words, said)
+		}
+		for _, c := range gone {
+			if _, err := c.Pwd(ctx); err == nil {
+				t.Errorf("%v, and the session goes on", words)
+			}
+		}
+	}
+	kicked("Sessions ended: 1", []*ftpclient.Conn{first}, "kick", "0", "enough")
+	kicked("Sessions ended: 2", []*ftpclient.Conn{second, young}, "kick", "eva")
+	if _, err := third.Pwd(ctx); err != nil {
+		t.Errorf("another's session: %v", err)
+	}
+	kicked("sessions ended: 1", []*ftpclient.Conn{third}, "ban", "127.0.0.1")
+	u.out.wait(t, `"msg":"old-server-gone"`)
+	if list := u.admin(t, "list"); !strings.Contains(list, "Nobody is connected") {
+		t.Errorf("list:\n%s", list)
+	}
+}
+
 func TestANewServerThatDoesNotComeUpChangesNothing(t *testing.T) {
 	u := startUpgradable(t, "")
 	for what, c := range map[string]struct {

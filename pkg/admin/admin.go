@@ -24,7 +24,9 @@ import (
 // Server is what the commands act on. Its methods may be called from any
 // goroutine and return soon.
 type Server interface {
-	Sessions() []ftpserver.Snapshot
+	// Sessions are those of this server and, after an upgrade, of the old one
+	// that finishes its own; numbers are of both together.
+	Sessions() []Session
 	Kick(number int, reason string) bool
 
 	// Ban refuses connections from addr until the end of the run, or for a
@@ -54,6 +56,13 @@ type Server interface {
 	Drain()
 	// Stop tells every session 421 and ends the run.
 	Stop()
+}
+
+// Session is somebody who is connected.
+type Session struct {
+	ftpserver.Snapshot
+
+	Old bool // to the server that this one took the place of
 }
 
 // Ban is an address, or an IPv6 network, that may not connect.

@@ -34,6 +34,7 @@ func TestMain(m *testing.M) {
 type fake struct {
 	mu       sync.Mutex
 	sessions []ftpserver.Snapshot
+	old      []ftpserver.Snapshot // of the server before it
 	kicked   []int
 	reasons  []string
 	banned   map[netip.Addr]time.Duration
@@ -53,10 +54,16 @@ func newFake() *fake {
 	}
 }
 
-func (f *fake) Sessions() []ftpserver.Snapshot {
+func (f *fake) Sessions() (all []Session) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.sessions
+	for _, s := range f.sessions {
+		all = append(all, Session{Snapshot: s})
+	}
+	for _, s := range f.old {
+		all = append(all, Session{Snapshot: s, Old: true})
+	}
+	return all
 }
 
 func (f *fake) Kick(number int, reason string) bool {

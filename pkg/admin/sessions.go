@@ -9,7 +9,6 @@ import (
 
 	"ftps/pkg/event"
 	"ftps/pkg/fault"
-	"ftps/pkg/ftpserver"
 	"ftps/pkg/limit"
 )
 
@@ -27,26 +26,37 @@ func list(e *Env, _ []string) error {
 		return nil
 	}
 	var rows [][]string
+	old := false
 	for i, s := range sessions {
 		bytes, rate := "", ""
 		if s.Transfer != "" {
 			bytes, rate = size(s.Bytes), size(int64(rates[i]))+"/s"
 		}
 		version, _, _ := strings.Cut(s.TLS, " TLS_") // the suite is for the log
+		number := strconv.Itoa(s.Number)
+		if s.Old {
+			number, old = number+"*", true
+		}
 		rows = append(rows, []string{
-			strconv.Itoa(s.Number), dash(s.User), s.Remote.String(), dash(version),
+			number, dash(s.User), s.Remote.String(), dash(version),
 			since(now.Sub(s.Since)), since(now.Sub(s.Active)), dash(s.Command), dash(visible(s.Folder)),
 			dash(visible(s.Transfer)), dash(bytes), dash(rate), dash(s.Bound),
 		})
 	}
 	e.table(e.text("console.list.head"), rows)
+	if old {
+		e.say("console.list.old")
+	}
 	return nil
 }
 
-func sessionObject(s ftpserver.Snapshot, rate float64, now time.Time) map[string]any {
+func sessionObject(s Session, rate float64, now time.Time) map[string]any {
 	o := map[string]any{
 		"id": s.Number, "session": s.ID, "user": s.User, "address": s.Remote.String(), "tls": s.TLS,
 		"since": s.Since, "idle": now.Sub(s.Active).Seconds(), "command": s.Command, "folder": s.Folder,
+	}
+	if s.Old {
+		o["old_server"] = true
 	}
 	if s.Transfer != "" {
 		direction := event.Download
@@ -74,7 +84,7 @@ type sample struct {
 const sampleLives = 10 * time.Second
 
 // next returns the rate of each session's transfer, in bytes a second.
-func (r *Rates) next(sessions []ftpserver.Snapshot, now time.Time) []float64 {
+func (r *Rates) next(sessions []Session, now time.Time) []float64 {
 	if r == nil {
 		r = &Rates{}
 	}
@@ -135,13 +145,13 @@ func kick(e *Env, args []string) error {
 
 // choose returns the sessions that a word means: a session's number first,
 // since an account's name may be one too.
-func choose(sessions []ftpserver.Snapshot, word string) []ftpserver.Snapshot {
-	var byUser, byAddress []ftpserver.Snapshot
+func choose(sessions []Session, word string) []Session {
+	var byUser, byAddress []Session
 	addr, _ := netip.ParseAddr(word)
 	for _, s := range sessions {
 		switch {
 		case strconv.Itoa(s.Number) == word:
-			return []ftpserver.Snapshot{s}
+			return []Session{s}
 		case s.User == word:
 			byUser = append(byUser, s)
 		case addr.IsValid() && s.Remote.Addr() == addr.Unmap(), s.Remote.String() == word:
@@ -154,7 +164,7 @@ func choose(sessions []ftpserver.Snapshot, word string) []ftpserver.Snapshot {
 	return byAddress
 }
 
-func session(s ftpserver.Snapshot) event.Session {
+func session(s Session) event.Session {
 	return event.Session{ID: s.ID, Number: s.Number, Remote: s.Remote, User: s.User}
 }
 

@@ -78,15 +78,15 @@ func TestListShowsWhatIsMovedAndHowFast(t *testing.T) {
 	f.sessions[0].Transfer, f.sessions[0].Began, f.sessions[0].Bytes, f.sessions[0].Bound = "/big\u202e.bin", began, 4<<20, "session"
 	f.sessions[0].ID = "ab12"
 	rates := &Rates{}
-	if r := rates.next(f.sessions, now); int(r[0]) != 1<<20 {
+	if r := rates.next(f.Sessions(), now); int(r[0]) != 1<<20 {
 		t.Errorf("on the whole: %v", r)
 	}
 	f.sessions[0].Bytes += 10 << 20
-	if r := rates.next(f.sessions, now.Add(time.Second)); int(r[0]) != 10<<20 {
+	if r := rates.next(f.Sessions(), now.Add(time.Second)); int(r[0]) != 10<<20 {
 		t.Errorf("since the last time: %v", r)
 	}
 	f.sessions[0].Began, f.sessions[0].Bytes = now, 2<<20
-	if r := rates.next(f.sessions, now.Add(2*time.Second)); int(r[0]) != 1<<20 {
+	if r := rates.next(f.Sessions(), now.Add(2*time.Second)); int(r[0]) != 1<<20 {
 		t.Errorf("the next file: %v", r)
 	}
 	shown := ordered(t, f, "list", true)
@@ -123,5 +123,25 @@ func TestTheLogLevelIsShownAndSet(t *testing.T) {
 func TestReloadNamesWhatWaitsForTheNextStart(t *testing.T) {
 	if shown := ordered(t, newFake(), "reload", false); !strings.Contains(shown, "control-port cannot change while the server runs") {
 		t.Errorf("%q", shown)
+	}
+}
+
+func TestSessionsOfTheServerBeforeAnUpgradeAreListedMarkedAndKicked(t *testing.T) {
+	f := crowd()
+	f.old = []ftpserver.Snapshot{{Number: 1, User: "eva", Remote: netip.MustParseAddrPort("192.0.2.9:4000")}}
+	shown := ordered(t, f, "list", false)
+	if !strings.Contains(shown, "\n1* ") || !strings.Contains(shown, "eva") || strings.Contains(shown, "\n0* ") ||
+		!strings.HasSuffix(shown, "* connected to the server before the upgrade\n") {
+		t.Errorf("%s", shown)
+	}
+	objects := ordered(t, f, "list", true)
+	if strings.Count(objects, `"old_server":true`) != 1 {
+		t.Errorf("%s", objects)
+	}
+	for _, word := range []string{"1", "eva", "192.0.2.9"} {
+		f.kicked = nil
+		if ordered(t, f, "kick "+word, false); len(f.kicked) != 1 || f.kicked[0] != 1 {
+			t.Errorf("kick %s: %v", word, f.kicked)
+		}
 	}
 }

@@ -30,6 +30,7 @@ var consoleRows = []Row{
 	{Key: "console.list.none", EN: "Nobody is connected", ES: "No hay clientes conectados"},
 	{Key: "console.list.head", EN: "ID\tUSER\tADDRESS\tTLS\tSINCE\tIDLE\tCOMMAND\tFOLDER\tFILE\tBYTES\tRATE\tBOUND",
 		ES: "ID\tUSUARIO\tDIRECCIÓN\tTLS\tDESDE\tINACTIVO\tCOMANDO\tCARPETA\tARCHIVO\tBYTES\tRITMO\tLIGADA"},
+	{Key: "console.list.old", EN: "* connected to the server before the upgrade", ES: "* conectado al servidor anterior a la actualización"},
 	{Key: "console.kick.none", EN: "%s is neither the id, the account nor the address of anyone who is connected: list shows them",
 		ES: "%s no es el id, la cuenta ni la dirección de nadie conectado: list los muestra"},
 	{Key: "console.kick.sure", EN: "Kick client %d (%s)? [y/N]", ES: "¿Expulsar al cliente %d (%s)? [s/N]"},

@@ -8,7 +8,6 @@ import (
 	"ftps/pkg/catalog"
 	"ftps/pkg/event"
 	"ftps/pkg/fault"
-	"ftps/pkg/ftpserver"
 	"ftps/pkg/users"
 )
 
@@ -21,15 +20,25 @@ var (
 )
 
 // Sessions implements [admin.Server].
-func (d *Daemon) Sessions() []ftpserver.Snapshot { return d.server.Sessions() }
+func (d *Daemon) Sessions() (all []admin.Session) {
+	for _, s := range d.askElder(question{}).Sessions { // their numbers are lower
+		all = append(all, admin.Session{Snapshot: s, Old: true})
+	}
+	for _, s := range d.server.Sessions() {
+		all = append(all, admin.Session{Snapshot: s})
+	}
+	return all
+}
 
 // Kick implements [admin.Server].
-func (d *Daemon) Kick(number int, reason string) bool { return d.server.Kick(number, reason) }
+func (d *Daemon) Kick(number int, reason string) bool {
+	return d.server.Kick(number, reason) || d.askElder(question{Kick: &number, Reason: reason}).Kicked
+}
 
 // Users implements [admin.Server].
 func (d *Daemon) Users() []admin.User {
 	sessions := make(map[string]int)
-	for _, s := range d.server.Sessions() {
+	for _, s := range d.Sessions() {
 		sessions[s.User]++
 	}
 	var accounts []admin.User

@@ -15,8 +15,8 @@ import (
 // Ban implements [admin.Server].
 func (d *Daemon) Ban(addr netip.Addr, span time.Duration) (kicked int) {
 	d.bans.add(addr, span)
-	for _, s := range d.server.Sessions() {
-		if limit.Network(s.Remote.Addr()) == limit.Network(addr) && d.server.Kick(s.Number, d.text("console.reason.banned")) {
+	for _, s := range d.Sessions() {
+		if limit.Network(s.Remote.Addr()) == limit.Network(addr) && d.Kick(s.Number, d.text("console.reason.banned")) {
 			kicked++
 		}
 	}

@@ -171,6 +171,7 @@ type Daemon struct {
 	ring      *keyring
 	pulse     *pulse // or nil
 	born      *birth // or nil
+	asked     questions
 	elder     atomic.Bool
 	left      atomic.Bool // a successor is there
 	upgrading sync.Mutex

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ftps/pkg/dataport"
+	"ftps/pkg/ftpserver"
 	"ftps/pkg/handover"
 )
 
@@ -55,5 +56,81 @@ func TestWhatTheOldServerSaysWhileItHandsOverIsHeard(t *testing.T) {
 	h.login(d, "diego")
 	if s := d.Sessions(); len(s) != 1 || s[0].Number != 40 {
 		t.Errorf("numbered %+v", s)
+	}
+}
+
+// elder plays an old server that hands over with a session, and answers
+// questions by reply, until the test ends.
+func elder(t *testing.T, h *host, reply func(question) *answer) {
+	t.Helper()
+	old, young, err := handover.Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	t.Cleanup(func() { old.Cut(); <-ended })
+	h.cfg.Elder = young
+	go func() {
+		defer close(ended)
+		old.Send(sayHello, helloBody{Keys: [][]byte{make([]byte, 32)}})
+		if m, err := old.Receive(); err != nil || m.Kind != sayReady {
+			t.Errorf("%s, %v", m.Kind, err)
+			return
+		}
+		old.Send(sayGo, goBody{Next: 40})
+		for {
+			m, err := old.Receive()
+			if err != nil {
+				return
+			}
+			var q question
+			if m.Kind == sayAsk && m.Into(&q) == nil {
+				if a := reply(q); a != nil {
+					a.ID = q.ID
+					old.Send(sayTell, a)
+				}
+			}
+			m.Close()
+		}
+	}()
+}
+
+func TestWhoIsConnectedToTheOldServerIsAskedOfIt(t *testing.T) {
+	h := newHost(t, account("diego"))
+	there := []ftpserver.Snapshot{
+		{Number: 3, User: "diego", Remote: netip.MustParseAddrPort("192.0.2.7:4000")},
+		{Number: 5, User: "eva", Remote: netip.MustParseAddrPort("192.0.2.8:4000")},
+	}
+	elder(t, h, func(q question) *answer {
+		if q.Kick == nil {
+			return &answer{Sessions: there}
+		}
+		return &answer{Kicked: *q.Kick == 3 && q.Reason != ""}
+	})
+	d, _ := h.start()
+	h.login(d, "diego")
+	s := d.Sessions()
+	if len(s) != 3 || s[0].Number != 3 || !s[0].Old || s[1].User != "eva" || s[2].Number != 40 || s[2].Old {
+		t.Fatalf("%+v", s)
+	}
+	if !d.Kick(3, "enough") || d.Kick(5, "enough") || d.Kick(77, "enough") {
+		t.Error("what the old server says of a kick is not told")
+	}
+	if n := d.Ban(netip.MustParseAddr("192.0.2.7"), 0); n != 1 {
+		t.Errorf("a ban ended %d sessions of the old server, want 1", n)
+	}
+}
+
+// A build from before there were questions says nothing to them.
+func TestAnOldServerThatDoesNotAnswerIsNotWaitedForForLong(t *testing.T) {
+	h := newHost(t, account("diego"))
+	elder(t, h, func(question) *answer { return nil })
+	d, _ := h.start()
+	h.login(d, "diego")
+	if s := d.Sessions(); len(s) != 1 || s[0].Number != 40 {
+		t.Errorf("%+v", s)
+	}
+	if d.Kick(3, "") {
+		t.Error("a kick that nobody confirmed")
 	}
 }

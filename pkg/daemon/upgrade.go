@@ -35,6 +35,8 @@ const (
 	sayGo    = "go"    // old: has stopped accepting
 	sayNote  = "note"  // both: of the data ports
 	sayConn  = "conn"  // new: a data connection for the old one
+	sayAsk   = "ask"   // new: a question about the old one's sessions
+	sayTell  = "tell"  // old: the answer
 )
 
 type helloBody struct {
@@ -201,11 +203,16 @@ func (d *Daemon) heedElder() {
 			break
 		}
 		var note dataport.Note
-		if m.Kind == sayNote && m.Into(&note) == nil {
+		var a answer
+		switch {
+		case m.Kind == sayNote && m.Into(&note) == nil:
 			d.ports.Told(note)
+		case m.Kind == sayTell && m.Into(&a) == nil:
+			d.asked.answered(a)
 		}
 		m.Close()
 	}
+	d.asked.end()
 	d.ports.Alone()
 	d.ring.freeze(false)
 	d.elder.Store(false)
@@ -284,19 +291,19 @@ func (d *Daemon) raise(link *handover.Link, cmd *exec.Cmd, ended <-chan error) (
 	if err := link.Send(sayHello, hello); err != nil {
 		return readyBody{}, err
 	}
-	type answer struct {
+	type outcome struct {
 		ready readyBody
 		err   error
 	}
-	answered := make(chan answer, 1)
+	answered := make(chan outcome, 1)
 	go func() {
 		m, err := link.Receive()
 		if err != nil {
-			answered <- answer{err: err}
+			answered <- outcome{err: err}
 			return
 		}
 		defer m.Close()
-		var a answer
+		var a outcome
 		var why string
 		switch {
 		case m.Kind == sayReady:
@@ -355,7 +362,10 @@ func (d *Daemon) heedHeir(link *handover.Link) {
 			break
 		}
 		var note dataport.Note
+		var q question
 		switch {
+		case m.Kind == sayAsk && m.Into(&q) == nil:
+			_ = link.Send(sayTell, d.answer(q))
 		case m.Kind == sayNote && m.Into(&note) == nil:
 			d.ports.Answered(note)
 		case m.Kind == sayConn && m.Into(&note) == nil && len(m.Files) == 1:
