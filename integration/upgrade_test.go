@@ -455,6 +455,9 @@ func TestTheAdministratorReachesTheSessionsOfTheServerBeforeTheUpgrade(t *testin
 	if strings.Count(list, "\n") < 6 || strings.Count(list, "* ") != 4 || !strings.Contains(list, "* connected to the server before the upgrade") {
 		t.Errorf("list:\n%s", list)
 	}
+	if words, _, _ := run(t, u.dir, "", "__complete", "admin", "--admin-socket", u.socket, "kick", ""); !strings.HasPrefix(words, "0\n1\n127.0.0.1\n2\n3\ndiego\neva\n:4\n") {
+		t.Errorf("TAB offers %q", words)
+	}
 	kicked := func(want string, gone []*ftpclient.Conn, words ...string) {
 		t.Helper()
 		if said := u.admin(t, words...); !strings.Contains(said, want) {

@@ -51,9 +51,41 @@ func newAdminCommand(a *app) *cobra.Command {
 		sub.RunE = func(cmd *cobra.Command, args []string) error {
 			return a.administer(cmd, o, append([]string{row.Names[0]}, args...))
 		}
+		sub.ValidArgsFunction = func(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			return a.offer(cmd, row, args), cobra.ShellCompDirectiveNoFileComp
+		}
 		cmd.AddCommand(sub)
 	}
 	return cmd
+}
+
+// offerLimit is how long a TAB waits for a server.
+const offerLimit = 2 * time.Second
+
+// offer is what the shell's TAB offers behind a command: what the server has
+// now, or else how the command is used.
+func (a *app) offer(cmd *cobra.Command, row admin.Command, args []string) (words []string) {
+	if len(args) == 0 {
+		words = row.Offers(func(command string) string {
+			path, err := a.adminSocket(cmd)
+			if err != nil {
+				return ""
+			}
+			server, err := admin.Dial(path)
+			if err != nil {
+				return ""
+			}
+			defer server.Close()
+			ctx, stop := context.WithTimeout(cmd.Context(), offerLimit)
+			defer stop()
+			answer, _ := server.Do(ctx, admin.Request{Lang: a.lang.String(), JSON: true, Words: []string{command}})
+			return answer.Out
+		})
+	}
+	if len(words) == 0 && row.Args != "" {
+		words = cobra.AppendActiveHelp(words, row.Usage(a.lang))
+	}
+	return words
 }
 
 // administer has the server run one command, once or until Ctrl-C.

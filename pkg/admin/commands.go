@@ -29,6 +29,7 @@ type Command struct {
 	Min, Max int      // arguments; Max < 0 is any number
 	JSON     bool     // has a form for programs
 	Watch    bool     // is worth seeing again and again
+	first    offer    // what TAB offers
 	Run      func(e *Env, args []string) error
 }
 
@@ -36,16 +37,16 @@ type Command struct {
 func Commands() []Command {
 	return []Command{
 		{Names: []string{"list", "listar"}, Help: "console.help.list", JSON: true, Watch: true, Run: list},
-		{Names: []string{"kick", "expulsar"}, Args: "console.args.kick", Help: "console.help.kick", Min: 1, Max: -1, Run: kick},
-		{Names: []string{"ban", "vetar"}, Args: "console.args.ban", Help: "console.help.ban", Min: 1, Max: 2, Run: ban},
-		{Names: []string{"unban", "readmitir"}, Args: "console.args.unban", Help: "console.help.unban", Min: 1, Max: 1, Run: unban},
+		{Names: []string{"kick", "expulsar"}, Args: "console.args.kick", Help: "console.help.kick", Min: 1, Max: -1, first: offer{from: "list", fields: []string{"id", "user", "address"}}, Run: kick},
+		{Names: []string{"ban", "vetar"}, Args: "console.args.ban", Help: "console.help.ban", Min: 1, Max: 2, first: offer{from: "list", fields: []string{"address"}}, Run: ban},
+		{Names: []string{"unban", "readmitir"}, Args: "console.args.unban", Help: "console.help.unban", Min: 1, Max: 1, first: offer{from: "bans", fields: []string{"address"}}, Run: unban},
 		{Names: []string{"bans", "vetos"}, Help: "console.help.bans", JSON: true, Run: bans},
 		{Names: []string{"users", "usuarios"}, Help: "console.help.users", JSON: true, Run: users},
 		{Names: []string{"stats", "cifras"}, Help: "console.help.stats", JSON: true, Run: stats},
 		{Names: []string{"reload", "recargar"}, Help: "console.help.reload", Run: reload},
 		{Names: []string{"upgrade", "actualizar"}, Help: "console.help.upgrade", Run: upgrade},
 		{Names: []string{"drain", "vaciar"}, Help: "console.help.drain", Run: drain},
-		{Names: []string{"log-level", "nivel"}, Args: "console.args.level", Help: "console.help.level", Max: 1, Run: level},
+		{Names: []string{"log-level", "nivel"}, Args: "console.args.level", Help: "console.help.level", Max: 1, first: offer{words: []string{"debug", "error", "info", "warn"}}, Run: level},
 		{Names: []string{"help", "ayuda", "?"}, Help: "console.help.help", Run: help},
 		{Names: []string{"exit", "salir", "quit"}, Help: "console.help.exit", Run: exit},
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -36,7 +37,7 @@ func NewConsole(server Server, lang catalog.Lang, in, out *os.File) (*Console, e
 		Stdin:        keys,
 		Stdout:       out,
 		Stderr:       out,
-		AutoComplete: completer{},
+		AutoComplete: completer{server},
 		FuncIsTerminal: func() bool {
 			return readline.IsTerminal(int(in.Fd())) && readline.IsTerminal(int(out.Fd()))
 		},
@@ -132,18 +133,40 @@ func (w lineWriter) Write(p []byte) (int, error) {
 	return len(p), err
 }
 
-// completer completes the commands' names; they are plain ASCII, which
-// readline's own drawing of candidates can bear.
-type completer struct{}
+// completer completes the commands' names and their first arguments: ids,
+// accounts and addresses. All are plain ASCII, which readline's own drawing
+// of candidates can bear.
+type completer struct{ server Server }
 
 // Do implements readline.AutoCompleter.
-func (completer) Do(line []rune, pos int) (rest [][]rune, shared int) {
+func (c completer) Do(line []rune, pos int) (rest [][]rune, shared int) {
 	typed := string(line[:pos])
-	if strings.ContainsAny(typed, " \t") {
-		return nil, 0
+	words := strings.Fields(typed)
+	if strings.HasSuffix(typed, " ") {
+		words = append(words, "")
 	}
-	for _, c := range Commands() {
-		if more, ok := strings.CutPrefix(c.Names[0], strings.ToLower(typed)); ok {
+	var all []string
+	switch len(words) {
+	case 0, 1:
+		words = append(words, "")
+		for _, row := range Commands() {
+			all = append(all, row.Names[0])
+		}
+		typed = strings.ToLower(words[0])
+	case 2:
+		typed = words[1]
+		for _, row := range Commands() {
+			if slices.Contains(row.Names, strings.ToLower(words[0])) {
+				all = row.Offers(func(command string) string {
+					var out strings.Builder
+					_ = Run(&Env{Server: c.server, Out: &out, JSON: true}, command)
+					return out.String()
+				})
+			}
+		}
+	}
+	for _, word := range all {
+		if more, ok := strings.CutPrefix(word, typed); ok {
 			rest = append(rest, []rune(more+" "))
 		}
 	}

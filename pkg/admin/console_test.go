@@ -211,3 +211,24 @@ func TestCloseEndsAConsoleThatWaitsForKeys(t *testing.T) {
 		t.Error("Close stopped the server")
 	}
 }
+
+func TestTabCompletesWhomToKick(t *testing.T) {
+	f := crowd()
+	for typed, want := range map[string]string{
+		"ki": "ck ", "kick d": "iego ", "KICK 192.0.2.7": " ", "expulsar 2001": ":db8::7 ", "ban 192.0.2.7": " ",
+		"log-level w": "arn ", "kick diego ": "", "kick nobody": "", "unban ": "", "list ": "",
+	} {
+		rest, _ := completer{f}.Do([]rune(typed), len([]rune(typed)))
+		var got []string
+		for _, r := range rest {
+			got = append(got, string(r))
+		}
+		if want == "" && len(got) > 0 || want != "" && (len(got) != 1 || got[0] != want) {
+			t.Errorf("%q: %q, want %q", typed, got, want)
+		}
+	}
+	rest, _ := completer{f}.Do([]rune("kick "), 5)
+	if len(rest) != 8 { // four numbers, of which one is an account as well; diego; three addresses
+		t.Errorf("%q", rest)
+	}
+}
