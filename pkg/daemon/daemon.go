@@ -307,7 +307,7 @@ func New(cfg Config) (_ *Daemon, err error) {
 		d.renewPublic(context.Background(), publicFirst)
 	}
 	d.queue = newQueue(d.hear)
-	sink := event.Sinks{&d.counters, d.queue}
+	sink := event.Sinks{&d.counters, event.Func(d.enqueue)}
 	if d.metrics != nil {
 		sink = append(sink, d.metrics)
 	}

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/netip"
@@ -75,7 +76,7 @@ func (ls *listeners) bind(purpose, host string, port int, flag string, orOther b
 	l := ls.open.take(purpose, asked)
 	if l == nil {
 		var err error
-		if l, err = bind(host, port, flag, orOther); err != nil {
+		if l, err = bind(purpose, host, port, flag, orOther); err != nil {
 			return nil, err
 		}
 		ls.open.note(purpose, asked, l)
@@ -85,10 +86,18 @@ func (ls *listeners) bind(purpose, host string, port int, flag string, orOther b
 
 // bind opens one port; flag names the setting that chose it. Without a host
 // the socket is dual stack.
-func bind(host string, port int, flag string, orOther bool) (net.Listener, error) {
-	l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+func bind(purpose, host string, port int, flag string, orOther bool) (net.Listener, error) {
+	var lc net.ListenConfig
+	if purpose == forData {
+		// Keepalive is four system calls for each file, and nothing here
+		// stands still for as long as its first probe takes: a transfer that
+		// stalls is ended, and a connection kept open by MODE B ends with its
+		// control connection, which has it.
+		lc.KeepAlive = -1
+	}
+	l, err := lc.Listen(context.Background(), "tcp", net.JoinHostPort(host, strconv.Itoa(port)))
 	if orOther && errors.Is(err, syscall.EADDRINUSE) {
-		l, err = net.Listen("tcp", net.JoinHostPort(host, "0"))
+		l, err = lc.Listen(context.Background(), "tcp", net.JoinHostPort(host, "0"))
 	}
 	var unknown *net.DNSError
 	switch {

@@ -14,6 +14,15 @@ import (
 	"ftps/pkg/xferlog"
 )
 
+// enqueue is the near end of the queue. What nobody there would hear of does
+// not wake it.
+func (d *Daemon) enqueue(e event.Event) {
+	if _, quiet := e.(event.TransferStarted); quiet && d.cfg.Events == nil && !d.tracing() {
+		return
+	}
+	d.queue.Handle(e)
+}
+
 // hear is the far end of the queue.
 func (d *Daemon) hear(e event.Event, gone lost) {
 	if p, ok := e.(pumped); ok {

@@ -1,6 +1,8 @@
 package daemon
 
 import (
+	"io"
+	"log/slog"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -90,4 +92,34 @@ func TestWhatAnAuditNeedsWaitsForRoomAndNotForEver(t *testing.T) {
 			t.Errorf("%d were heard, lost %+v", len(*heard), q.missed())
 		}
 	})
+}
+
+// The beginning of a transfer is for those who follow the server or trace it;
+// where there is nobody, it does not wake the log for nothing.
+func TestTheBeginningOfATransferIsToldToWhoeverListens(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		level  slog.Level
+		events bool
+		told   int
+	}{
+		{"nobody", slog.LevelInfo, false, 0},
+		{"a listener", slog.LevelInfo, true, 1},
+		{"a trace", slog.LevelDebug, false, 1},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var heard []event.Event
+			d := &Daemon{log: slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{Level: c.level}))}
+			if c.events {
+				d.cfg.Events = event.Discard
+			}
+			d.queue = newQueue(func(e event.Event, _ lost) { heard = append(heard, e) })
+			d.enqueue(event.TransferStarted{})
+			d.enqueue(event.TransferDone{})
+			d.queue.close()
+			if len(heard) != 1+c.told {
+				t.Errorf("heard %d events: %v", len(heard), heard)
+			}
+		})
+	}
 }

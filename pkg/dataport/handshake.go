@@ -45,7 +45,7 @@ type candidate struct {
 
 func newCandidate(p *Ports, raw net.Conn, peer netip.AddrPort, where place) *candidate {
 	c := &candidate{ports: p, raw: raw, peer: peer, place: where, gone: make(chan struct{}), hint: make(chan struct{}, 1)}
-	heard := &ear{Conn: raw, heard: c.hear}
+	heard := &ear{Conn: layer.Direct(raw), heard: c.hear}
 	c.wire = &wire{layer.Gather(layer.StrictEOF(heard), layer.DefaultGather), c}
 	c.tc = tls.Server(c.wire, p.hello)
 	return c
@@ -70,7 +70,7 @@ type ear struct {
 const promptReads = 16
 
 func (e *ear) Read(b []byte) (int, error) {
-	if e.prompt < promptReads {
+	if e.done && e.prompt < promptReads {
 		// Many clients leave Nagle's algorithm on and write the end of their
 		// handshake in pieces, and a small file after it: each piece waits
 		// for the acknowledgement of the one before, which the kernel holds

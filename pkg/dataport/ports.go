@@ -11,6 +11,7 @@ import (
 
 	"ftps/pkg/event"
 	"ftps/pkg/fault"
+	"ftps/pkg/layer"
 )
 
 // Ports are the shared data ports.
@@ -168,6 +169,7 @@ func (p *Ports) admit(raw net.Conn, port int) {
 		return
 	}
 	p.live.Go(func() {
+		layer.Deepen()
 		if !p.passOn(c) {
 			p.examine(c)
 		}

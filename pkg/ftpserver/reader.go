@@ -25,10 +25,11 @@ type line struct {
 // asked: between two requests no read is in flight, so that AUTH can put TLS
 // under the connection.
 //
-// A session that has nothing else to wait for reads by itself, with here:
-// handing each line from one goroutine to another costs more than the rest of
-// a NOOP, and a goroutine that only reads costs every idle session a stack.
-// During a transfer the line comes through out.
+// A session reads by itself, with here, and whoever has something else for it
+// rings: handing each line from one goroutine to another costs more than the
+// rest of a NOOP, and a goroutine that only reads costs every session a stack.
+// While the session works itself, and listens for an ABOR beside that, the
+// line comes through out.
 type reader struct {
 	conn  net.Conn
 	lines *ftp.LineReader

@@ -146,6 +146,7 @@ type farewell struct {
 
 func newSession(srv *Server, conn net.Conn, info event.Session) *session {
 	cfg := srv.current()
+	conn = layer.Direct(conn)
 	s := &session{
 		srv:     srv,
 		cfg:     cfg,
@@ -233,21 +234,26 @@ func (s *session) loop(ctx context.Context, cancel context.CancelCauseFunc) {
 		defer whole.Stop()
 	}
 	defer context.AfterFunc(ctx, s.alarm.ring)()
-	elsewhere := func() bool { return len(s.exit) > 0 || ctx.Err() != nil }
+	elsewhere := func() bool {
+		return len(s.exit) > 0 || ctx.Err() != nil || s.transfer != nil && len(s.transfer.done) > 0
+	}
 	var last *farewell
 	for !s.over {
 		// A line is asked for only when it can be heard: while a serial
 		// command waits for the transfer, the client's next line waits too.
 		var waited chan line
-		until := time.Now().Add(s.patience())
-		if s.transfer == nil && s.control.held == nil && !s.control.lines.asked {
+		var until time.Time // the clock does not run while data flows
+		if s.transfer == nil {
+			until = time.Now().Add(s.patience())
+		}
+		if s.control.held == nil && !s.control.lines.asked {
 			l, ok := s.control.lines.here(until, elsewhere)
 			if ok {
 				s.trace(l)
 				s.hear(ctx, l)
 				continue
 			}
-			if !elsewhere() && time.Now().Before(until) {
+			if !elsewhere() && (s.transfer != nil || time.Now().Before(until)) {
 				continue // rung for what has been seen to
 			}
 		} else if l := s.control.held; l == nil {
@@ -256,13 +262,13 @@ func (s *session) loop(ctx context.Context, cancel context.CancelCauseFunc) {
 			waited = make(chan line, 1)
 			waited <- *l
 		}
-		clock.Reset(time.Until(until))
 		var done <-chan error
 		var idle <-chan time.Time
 		if s.transfer != nil {
 			done = s.transfer.done
 		} else {
-			idle = clock.C // the clock does not run while data flows
+			clock.Reset(time.Until(until))
+			idle = clock.C
 		}
 		select {
 		case l := <-s.control.lines.out:
@@ -403,7 +409,10 @@ func (s *session) secure(ctx context.Context) error {
 	// A handshake takes a deep stack, which the session's goroutine would
 	// keep for as long as it waits for commands.
 	shaken := make(chan error, 1)
-	go func() { shaken <- guard(func() error { return conn.HandshakeContext(ctx) }) }()
+	go func() {
+		layer.Deepen()
+		shaken <- guard(func() error { return conn.HandshakeContext(ctx) })
+	}()
 	if err := <-shaken; err != nil {
 		if ctx.Err() == context.DeadlineExceeded {
 			err = fault.Wrap(err, "config.ended.handshake", s.cfg.HandshakeTimeout)

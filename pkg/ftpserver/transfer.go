@@ -104,7 +104,11 @@ func (s *session) start(ctx context.Context, t *transfer) {
 		s.send(say("reply.opening"))
 	}
 	cfg := s.cfg
-	go func() { t.done <- guard(func() error { return t.perform(ctx, cfg) }) }()
+	go func() {
+		layer.Deepen()
+		t.done <- guard(func() error { return t.perform(ctx, cfg) })
+		s.alarm.ring()
+	}()
 }
 
 // perform runs on a goroutine of its own and returns the verdict. The

@@ -4,6 +4,7 @@
 // From the wire upwards:
 //
 //	raw        the TCP connection
+//	Direct     small reads and writes past Go's scheduler
 //	StrictEOF  an end without close_notify is an error, not an end
 //	Gather     many TLS records become one write
 //	TLS        crypto/tls
