@@ -47,7 +47,7 @@ func TestTheTableOfAttacksIsTrue(t *testing.T) {
 		t.Fatal(err)
 	}
 	packages := map[string]map[string]bool{"": testsOf(t, ".")}
-	word := regexp.MustCompile("`(?:(pkg/[a-z/]+)\\.)?(Test\\w+)`")
+	word := regexp.MustCompile("`(?:(pkg/[a-z0-9/]+)\\.)?(Test\\w+)`")
 	exist := func(cell string) (names []string) {
 		for _, m := range word.FindAllStringSubmatch(cell, -1) {
 			if packages[m[1]] == nil {

@@ -17,11 +17,24 @@ type listing struct {
 	limit int // keys in one answer, 0 is the store's most
 }
 
-// objects yields the keys that begin with a prefix, in order, page by page.
+// objects yields the keys that begin with a prefix, in order, page by page. A
+// listing that its context broke off ends with an error: the library has it
+// end as if it were whole, and half a listing taken for a whole one is half a
+// quota counted.
 func (f *FS) objects(ctx context.Context, prefix string, l listing) iter.Seq[minio.ObjectInfo] {
-	return f.store.core.ListObjectsIter(ctx, f.bucket, minio.ListObjectsOptions{
+	all := f.store.core.ListObjectsIter(ctx, f.bucket, minio.ListObjectsOptions{
 		Prefix: prefix, Recursive: l.all || l.limit > 0, MaxKeys: l.limit,
 	})
+	return func(yield func(minio.ObjectInfo) bool) {
+		for o := range all {
+			if !yield(o) || o.Err != nil {
+				return
+			}
+		}
+		if ctx.Err() != nil {
+			yield(minio.ObjectInfo{Err: context.Cause(ctx)})
+		}
+	}
 }
 
 // List implements [vfs.FS].

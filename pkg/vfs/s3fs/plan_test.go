@@ -1,0 +1,161 @@
+package s3fs
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A store takes 10,000 pieces of at least 5 MiB each. Whoever announced a size
+// gets there, whatever it is, and nobody else runs out before half a terabyte.
+func TestThePiecesSufficeForWhatWasAnnounced(t *testing.T) {
+	f := &FS{store: &Store{opts: Options{PartSize: 8 << 20}}}
+	for _, size := range []int64{-1, 0, 1, 8 << 20, 80 << 30, 1 << 40, 5 << 40} {
+		u := &upload{fs: f, next: 1}
+		u.how.Size = size
+		var room int64
+		for {
+			n := u.pieceSize()
+			if n == 0 {
+				break
+			}
+			if n < minPart {
+				t.Fatalf("%d: piece %d of %d bytes", size, u.next, n)
+			}
+			room += int64(n)
+			u.next++
+		}
+		if u.next != maxParts+1 || room < size || room < 500<<30 && size <= 0 {
+			t.Errorf("%d: %d pieces hold %d", size, u.next-1, room)
+		}
+	}
+}
+
+func TestPiecesAreCompletedInTheirOrderAndSummed(t *testing.T) {
+	pieces := []piece{{1, "a", 5}, {2, "b", 7}}
+	if total(pieces) != 12 || total(nil) != 0 {
+		t.Error(total(pieces))
+	}
+	if all := complete(pieces); len(all) != 2 || all[1].PartNumber != 2 || all[1].ETag != "b" {
+		t.Errorf("%+v", all)
+	}
+}
+
+// Times lie beside the files of a folder and are walked with them: each file
+// has its own, and only while it is still the one that it was given to.
+func TestEachFileOfAListingHasItsOwnTime(t *testing.T) {
+	at := func(n int64) time.Time { return time.Unix(n, 0) }
+	times := []timed{
+		{"a", given{etag: "old", time: at(1)}}, // of a file that was replaced
+		{"a", given{etag: "now", time: at(2)}},
+		{"gone", given{etag: "x", time: at(3)}}, // of a file that is not there
+		{"z", given{etag: "other", time: at(4)}},
+	}
+	d := &dated{next: func() (timed, bool) {
+		if len(times) == 0 {
+			return timed{}, false
+		}
+		first := times[0]
+		times = times[1:]
+		return first, true
+	}}
+	d.at, d.more = d.next()
+	for _, c := range []struct {
+		base, etag string
+		want       int64
+	}{{"a", "now", 2}, {"b", "x", 100}, {"z", "new", 100}, {"zz", "new", 100}} {
+		when, err := d.of(c.base, object{etag: c.etag, time: at(100)})
+		if err != nil || !when.Equal(at(c.want)) {
+			t.Errorf("%s: %v, %v", c.base, when, err)
+		}
+	}
+	broken := fmt.Errorf("broken")
+	d = &dated{at: timed{given: given{err: broken}}, more: true}
+	if _, err := d.of("a", object{}); err != broken {
+		t.Errorf("a listing that broke off: %v", err)
+	}
+}
+
+func TestATimeCountsForTheFileThatItWasGivenTo(t *testing.T) {
+	stored, told := time.Unix(1, 0), time.Unix(2, 0)
+	o := object{etag: "e", time: stored}
+	for etag, want := range map[string]time.Time{"e": told, "f": stored, "": stored} {
+		if got := (given{etag: etag, time: told}).of(o); !got.Equal(want) {
+			t.Errorf("%q: %v", etag, got)
+		}
+	}
+	if _, _, ok := parseTimeKey("d/" + hiddenTime + "/" + encode("f") + "e/x"); ok {
+		t.Error("a time that is no number")
+	}
+}
+
+// What is believed of a store is believed for a moment, and nothing of what
+// lies below a folder that is gone.
+func TestWhatIsBelievedOfAStoreIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r recent
+		learn := func() {
+			r.sawFolder("b/d")
+			r.sawFolder("b/d/e")
+			r.sawFolder("b/dd")
+			r.sawNoParts("b/d")
+			r.didStore("b/d/f", "etag", true)
+			r.didStore("b/d", "etag", false)
+		}
+		knows := func() (all []bool) {
+			below, _ := r.hasStored("b/d/f")
+			return []bool{r.isFolder("b/d"), r.isFolder("b/d/e"), r.isFolder("b/dd"), r.isPartless("b/d"), below.timed && fresh(below.when)}
+		}
+		if slices.Contains(knows(), true) {
+			t.Error("something is known before anything was seen")
+		}
+		learn()
+		if slices.Contains(knows(), false) {
+			t.Errorf("%v", knows())
+		}
+		r.madePart("b/d")
+		if r.isPartless("b/d") {
+			t.Error("a folder with a new part has none")
+		}
+		learn()
+		r.forget("b/d")
+		if got := knows(); !slices.Equal(got, []bool{false, false, true, false, false}) {
+			t.Errorf("after the folder was removed: %v", got)
+		}
+		learn()
+		time.Sleep(believed)
+		if slices.Contains(knows(), true) {
+			t.Errorf("after its time: %v", knows())
+		}
+		for i := range many + 10 { // the tables are bounded
+			r.sawFolder(fmt.Sprint(i))
+			r.sawNoParts(fmt.Sprint(i))
+			r.didStore(fmt.Sprint(i), "", false)
+		}
+		if len(r.folders) > many || len(r.partless) > many || len(r.stored) > many {
+			t.Errorf("%d, %d and %d are remembered", len(r.folders), len(r.partless), len(r.stored))
+		}
+	})
+}
+
+func TestABrokenUploadIsGoneOnWithByOneOnly(t *testing.T) {
+	s := &Store{parts: make(map[string]bool), uploads: make(map[string]int)}
+	r := record{key: "k"}
+	if !s.claim("b", r) || s.claim("b", r) || !s.claimed("b", r) || s.claimed("c", r) {
+		t.Error("one record, two uploads")
+	}
+	s.unclaim("b", r)
+	if s.claimed("b", r) || !s.claim("b", r) {
+		t.Error("it was not given back")
+	}
+	s.enter("b/d/e/", 1)
+	if !s.busy("b/d/") || s.busy("b/x/") {
+		t.Error("uploads under way are looked for in other folders")
+	}
+	s.enter("b/d/e/", -1)
+	if s.busy("b/d/") {
+		t.Error("it is not over")
+	}
+}
