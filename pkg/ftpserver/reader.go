@@ -36,7 +36,7 @@ type reader struct {
 	alarm *alarm
 	out   chan line // holds one, so that no goroutine waits for a session that has ended
 	asked bool      // a line is on its way to out; it belongs to the session
-	timed bool      // here has left a read deadline
+	timed bool      // here has left deadlines
 }
 
 func newReader(conn net.Conn, a *alarm) *reader {
@@ -73,11 +73,11 @@ func (r *reader) here(until time.Time, elsewhere func() bool) (l line, ok bool) 
 	return l, !errors.Is(l.err, os.ErrDeadlineExceeded)
 }
 
-// untime takes the deadline away that here has left.
+// untime takes the deadlines away that here has left.
 func (r *reader) untime() {
 	if r.timed {
 		r.timed = false
-		r.conn.SetReadDeadline(time.Time{})
+		r.conn.SetDeadline(time.Time{})
 	}
 }
 
@@ -104,7 +104,9 @@ func (a *alarm) set(conn net.Conn, until time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.conn = conn
-	conn.SetReadDeadline(until)
+	// For writing as well: RFC 8446 §4.6.3 has a read answer a KeyUpdate, and
+	// whoever does not take that answer must not hold the read for ever.
+	conn.SetDeadline(until)
 }
 
 func (a *alarm) off() {
@@ -120,6 +122,6 @@ func (a *alarm) ring() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.conn != nil {
-		a.conn.SetReadDeadline(time.Unix(1, 0))
+		a.conn.SetDeadline(time.Unix(1, 0))
 	}
 }

@@ -448,6 +448,9 @@ func (s *session) send(r reply) {
 	if _, err := s.control.conn.Write(out); err != nil {
 		s.end(errControlLost)
 	}
+	// It was this reply's alone: what a later read has to write, to answer a
+	// KeyUpdate, must not run into it.
+	s.control.conn.SetWriteDeadline(time.Time{})
 }
 
 func (s *session) emit(e event.Event) { s.srv.cfg.Sink.Handle(e) }

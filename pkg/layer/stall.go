@@ -38,8 +38,10 @@ func (s *stall) late(t *time.Time) (time.Time, bool) {
 }
 
 func (s *stall) Read(b []byte) (int, error) {
+	// Both deadlines: a read of TLS may have to write (RFC 8446 §4.6.3), and
+	// that must neither stand still nor run into what an old write left.
 	if at, yes := s.late(&s.read); yes {
-		if err := s.SetReadDeadline(at); err != nil {
+		if err := s.SetDeadline(at); err != nil {
 			return 0, err
 		}
 	}
