@@ -146,21 +146,23 @@ func (b *branch) rename(from, to []string) int {
 	return 250
 }
 
-func (b *branch) size(path []string) (int, int) {
+// told returns what SIZE and HASH speak of: a file, or where there is none
+// what is kept of a broken upload of that name.
+func (b *branch) told(path []string) ([]byte, int) {
 	parent, name := b.spot(path)
 	if parent == nil {
-		return 0, 550
+		return nil, 550
 	}
 	if old := parent.kids[name]; old != nil {
 		if old.dir {
-			return 0, 550
+			return nil, 550
 		}
-		return len(old.data), 213
+		return old.data, 213
 	}
 	if part := parent.parts[name]; len(part) > 0 {
-		return len(part), 213
+		return part, 213
 	}
-	return 0, 550
+	return nil, 550
 }
 
 // differs compares the model with a folder of the disk and returns what is
