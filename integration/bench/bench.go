@@ -220,13 +220,17 @@ func (b *bench) drive(p *partRun, round int, s *server, t trial) error {
 }
 
 // quiet waits until a server that has just been started has done what a start
-// brings along: ours looks through its folders for what a crash left.
+// brings along: ours looks through its folders for what a crash left. On a busy
+// machine it may not have its turn for a while, so it must be quiet for long.
 func quiet(root int) {
-	before := treeCPU(root)
-	for range 150 {
+	before, still := treeCPU(root), 0
+	for range 300 {
 		time.Sleep(300 * time.Millisecond)
 		now := treeCPU(root)
-		if now-before < 0.02 {
+		if still++; now-before >= 0.02 {
+			still = 0
+		}
+		if still == 5 {
 			return
 		}
 		before = now
