@@ -75,7 +75,7 @@ func (b *bench) newServer(m maker) (*server, error) {
 		return nil, err
 	}
 	dir := filepath.Join(b.dir, m.name)
-	s := &server{maker: m, b: b, Dir: dir, Home: filepath.Join(dir, "home"), Log: filepath.Join(dir, "log"),
+	s := &server{maker: m, b: b, Dir: dir, Home: filepath.Join(dir, "home"), Log: filepath.Join(b.dir, m.name+".log"),
 		Root: filepath.Join(b.peers, "root"), Me: me.Username, Group: group.Name,
 		Control: m.ports, First: m.ports + 10, Last: m.ports + portBlock - 1}
 	if err := os.MkdirAll(s.Home, 0o755); err != nil {

@@ -86,6 +86,9 @@ func (e *ear) Read(b []byte) (int, error) {
 	return n, err
 }
 
+// WriteLast implements [layer.WriteLast].
+func (e *ear) WriteLast(b []byte) (int, error) { return layer.WriteLast(e.Conn, b) }
+
 func (e *ear) CloseWrite() error {
 	if cw, ok := e.Conn.(interface{ CloseWrite() error }); ok {
 		return cw.CloseWrite()

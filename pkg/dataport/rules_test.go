@@ -86,6 +86,28 @@ func TestATurnThatDoesNotComeIsGivenUp(t *testing.T) {
 	})
 }
 
+// PASV and EPSV are tried like this before anything waits for them.
+func TestAPromiseThatMustNotWaitIsHadOrRefusedAtOnce(t *testing.T) {
+	inBubble(t, 1, nil, func(t *testing.T, r *rig) {
+		over, end := context.WithCancel(t.Context())
+		end()
+		first := r.client(alice, "ana", Require, nil)
+		second := r.client(alice, "ana", Require, nil)
+		begin := time.Now()
+		pr, err := first.s.Promise(over)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := second.s.Promise(over); !errors.Is(err, ErrBusy) {
+			t.Errorf("%v, want ErrBusy", err)
+		}
+		if d := time.Since(begin); d != 0 {
+			t.Errorf("it took %v", d)
+		}
+		pr.Cancel()
+	})
+}
+
 func TestAPromiseThatNobodyUsesMakesRoomWhenSomebodyHasWaitedTenSeconds(t *testing.T) {
 	inBubble(t, 1, nil, func(t *testing.T, r *rig) {
 		first := r.client(alice, "ana", Require, nil)

@@ -165,7 +165,7 @@ func (s *Session) Close() {
 
 // Promise reserves one connection on one of the ports, for PASV and EPSV. It
 // ends the session's earlier promise, and waits its turn where every port is
-// taken.
+// taken. Where ctx is over already it takes what is free and does not wait.
 func (s *Session) Promise(ctx context.Context) (*Promise, error) {
 	return s.ports.turn(ctx, s)
 }

@@ -36,11 +36,24 @@ func (p *Ports) turn(ctx context.Context, s *Session) (*Promise, error) {
 		granted:   make(chan *Promise, 1),
 	}
 	if p.left() {
+		if ctx.Err() != nil { // the answer takes a while
+			p.unlock()
+			return nil, fault.Wrap(ErrBusy, "data.busy")
+		}
 		p.ask(w)
 	} else {
 		p.enqueue(w)
 	}
 	p.unlock()
+
+	select {
+	case pr := <-w.granted: // as a rule
+		if pr == nil {
+			return nil, fault.Wrap(ErrEnded, "data.ended")
+		}
+		return pr, nil
+	default:
+	}
 
 	// Age alone may free a place: of a promise that nobody uses, or of a
 	// quarantine. Looking four times a second is soon enough for that.

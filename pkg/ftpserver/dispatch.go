@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"ftps/pkg/dataport"
 	"ftps/pkg/event"
 	"ftps/pkg/ftp"
 	"ftps/pkg/vfs"
@@ -137,8 +138,16 @@ func (s *session) run(ctx context.Context, r *row, text string) {
 // for the client's next line: ABOR and a connection that ends stop the work;
 // any other line is heard when its turn comes. Nobody else touches the
 // session's state.
+//
+// A brief one is first done with a context that is over, which leaves nothing
+// to wait for: of a hundred PASV, as a rule, all find a port free.
 func (s *session) aside(ctx context.Context, r *row, work func(ctx context.Context) error) (err error) {
-	if r.timing != lengthy {
+	if r.timing == brief {
+		err := guard(func() error { return work(s.srv.over) })
+		if !errors.Is(err, dataport.ErrBusy) {
+			return err
+		}
+	} else if r.timing != lengthy {
 		return guard(func() error { return work(ctx) })
 	}
 	ctx, cancel := context.WithCancelCause(ctx)

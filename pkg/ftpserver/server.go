@@ -126,6 +126,7 @@ type Server struct {
 
 	ctx    context.Context // of every session; ends when Shutdown loses patience
 	cancel context.CancelFunc
+	over   context.Context // has ended: for what must not wait
 
 	mu       sync.Mutex
 	closing  bool
@@ -147,6 +148,9 @@ func New(cfg Config) *Server {
 	}
 	s.early = early{most: cfg.MaxBeforeLogin, at: make(map[*session]*linked.Element)}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	over, end := context.WithCancel(s.ctx)
+	end()
+	s.over = over
 	if cfg.weaken != nil {
 		cfg.weaken(s)
 	}

@@ -71,6 +71,7 @@ type timing uint8
 const (
 	serial  timing = iota // after the transfer in progress
 	lengthy               // the same, and it may take long: who wants to end the session need not wait for it
+	brief                 // lengthy, but seldom: tried without waiting first
 	urgent                // at once, also while a transfer runs
 )
 
@@ -115,8 +116,8 @@ func commands() []row {
 		{verb: "TYPE", syntax: "<SP> A | I", arg: argText, need: login, do: typ, help: "reply.help.type", rfc: "RFC 959 §3.1.1, §4.1.2"},
 		{verb: "MODE", syntax: "<SP> S | B | Z", arg: argText, need: login, do: mode, feat: []string{"MODE Z", "X-PIPELINE"}, help: "reply.help.mode", rfc: "RFC 959 §3.4, §4.1.2"},
 		{verb: "STRU", syntax: "<SP> F", arg: argText, need: login, do: stru, help: "reply.help.stru", rfc: "RFC 959 §3.1.2, §4.1.2"},
-		{verb: "PASV", arg: argNone, need: data, timing: lengthy, do: pasv, help: "reply.help.pasv", rfc: "RFC 959 §4.1.2"},
-		{verb: "EPSV", syntax: "[<SP> 1 | 2 | ALL]", arg: argMaybe, need: data, timing: lengthy, do: epsv, feat: []string{"EPSV"}, help: "reply.help.epsv", rfc: "RFC 2428 §3"},
+		{verb: "PASV", arg: argNone, need: data, timing: brief, do: pasv, help: "reply.help.pasv", rfc: "RFC 959 §4.1.2"},
+		{verb: "EPSV", syntax: "[<SP> 1 | 2 | ALL]", arg: argMaybe, need: data, timing: brief, do: epsv, feat: []string{"EPSV"}, help: "reply.help.epsv", rfc: "RFC 2428 §3"},
 		{verb: "PORT", syntax: "<SP> h1,h2,h3,h4,p1,p2", arg: argText, need: data, do: port, help: "reply.help.port", rfc: "RFC 959 §4.1.2, 2577 §3"},
 		{verb: "EPRT", syntax: "<SP> |family|address|port|", arg: argText, need: data, do: eprt, feat: []string{"EPRT"}, help: "reply.help.port", rfc: "RFC 2428 §2"},
 		{verb: "PRET", syntax: "<SP> command", arg: argText, need: login, do: pret, feat: []string{"PRET"}, help: "reply.help.pret", rfc: "as DrFTPD and lftp speak it"},

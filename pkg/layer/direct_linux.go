@@ -42,7 +42,8 @@ type direct struct {
 	net.Conn
 	raw     syscall.RawConn
 	in, out half
-	ack     bool // the next read that has to wait is to be acknowledged at once
+	ack     bool    // the next read that has to wait is to be acknowledged at once
+	more    uintptr // MSG_MORE where the end follows what is written
 }
 
 // half is one direction.
@@ -92,7 +93,7 @@ func (d *direct) ackAtOnce() { d.ack = true }
 func (d *direct) send(fd uintptr) bool {
 	for len(d.out.b) > 0 {
 		n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, fd,
-			uintptr(unsafe.Pointer(&d.out.b[0])), uintptr(len(d.out.b)), syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL, 0, 0)
+			uintptr(unsafe.Pointer(&d.out.b[0])), uintptr(len(d.out.b)), syscall.MSG_DONTWAIT|syscall.MSG_NOSIGNAL|d.more, 0, 0)
 		switch errno {
 		case 0:
 			d.out.n += int(n)
@@ -121,12 +122,18 @@ func (d *direct) Read(b []byte) (int, error) {
 	return n, d.explain("read", errno, err)
 }
 
-func (d *direct) Write(b []byte) (int, error) {
+func (d *direct) Write(b []byte) (int, error) { return d.write(b, 0) }
+
+// WriteLast is what the function of that name is about.
+func (d *direct) WriteLast(b []byte) (int, error) { return d.write(b, syscall.MSG_MORE) }
+
+func (d *direct) write(b []byte, more uintptr) (int, error) {
 	if len(b) == 0 || len(b) > directMost {
 		return d.Conn.Write(b)
 	}
 	d.out.mu.Lock()
 	defer d.out.mu.Unlock()
+	d.more = more
 	n, errno, err := d.out.run(d.raw.Write, b)
 	return n, d.explain("write", errno, err)
 }

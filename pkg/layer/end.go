@@ -48,8 +48,12 @@ func EndWithin(tc *tls.Conn, raw net.Conn, timeout, rest time.Duration) error {
 	defer raw.Close()
 	limit := time.Now().Add(endLimit * timeout)
 
-	if err := push(raw, timeout, limit); err != nil {
-		return err
+	// Where there is room for them, the last words go with what is collected.
+	g, gathers := raw.(*Gathering)
+	if !gathers || !g.ending(lastWords) {
+		if err := push(raw, timeout, limit); err != nil {
+			return err
+		}
 	}
 	err := tc.CloseWrite()
 	if err == nil {
@@ -75,6 +79,9 @@ func EndWithin(tc *tls.Conn, raw net.Conn, timeout, rest time.Duration) error {
 	}
 	return err
 }
+
+// lastWords is more than the record of a close_notify has, in bytes.
+const lastWords = 128
 
 // owed is the length of two segments on a loopback interface, where they are
 // longest, and of the last words.

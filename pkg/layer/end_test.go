@@ -1,6 +1,7 @@
 package layer
 
 import (
+	"bytes"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -202,5 +203,77 @@ func TestAPeerThatClosesInTheMiddleHasNot(t *testing.T) {
 	client.Close()
 	if err := <-ended; err == nil {
 		t.Error("no error, but most of it was not taken")
+	}
+}
+
+// packets counts the writes and the ends that reach the wire.
+type packets struct {
+	net.Conn
+	n int
+}
+
+func (p *packets) Write(b []byte) (int, error) {
+	p.n++
+	return p.Conn.Write(b)
+}
+
+func (p *packets) WriteLast(b []byte) (int, error) { return WriteLast(p.Conn, b) } // goes with the end
+
+func (p *packets) CloseWrite() error {
+	p.n++
+	return closeWrite(p.Conn)
+}
+
+// A small file, its close_notify and the FIN were three packets, each of which
+// woke the peer.
+func TestASmallFileAndItsEndAreOnePacket(t *testing.T) {
+	client, server := loopback(t)
+	wire := &packets{Conn: Direct(server)}
+	raw := Gather(StrictEOF(wire), DefaultGather)
+	c, s := handshake(t, client, raw)
+	text := bytes.Repeat([]byte("small "), 700)
+	raw.Flush()
+	wire.n = 0
+	ended := make(chan error, 1)
+	go func() {
+		if _, err := s.Write(text); err != nil {
+			ended <- err
+			return
+		}
+		ended <- End(s, raw, 10*time.Second)
+	}()
+	got, err := io.ReadAll(c)
+	if err != nil || !bytes.Equal(got, text) {
+		t.Fatalf("%d bytes of %d: %v", len(got), len(text), err)
+	}
+	c.CloseWrite()
+	client.CloseWrite()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	if wire.n != 1 {
+		t.Errorf("%d packets", wire.n)
+	}
+}
+
+// Where what is collected leaves no room for close_notify, everything arrives
+// even so.
+func TestAFullBufferLeavesNothingOfTheEndOut(t *testing.T) {
+	for length := 3900; length <= 4200; length += 5 {
+		client, server := loopback(t)
+		raw := Gather(StrictEOF(Direct(server)), 4096)
+		c, s := handshake(t, StrictEOF(client), raw)
+		text := make([]byte, length)
+		ended := make(chan error, 1)
+		go func() {
+			s.Write(text)
+			ended <- End(s, raw, 10*time.Second)
+		}()
+		got, err := io.ReadAll(c)
+		c.CloseWrite()
+		client.CloseWrite()
+		if err := errors.Join(err, <-ended); err != nil || len(got) != length {
+			t.Fatalf("%d bytes of %d: %v", len(got), length, err)
+		}
 	}
 }

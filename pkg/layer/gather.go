@@ -25,8 +25,9 @@ type Gathering struct {
 	net.Conn
 	size int
 
-	mu  sync.Mutex
-	buf *[]byte // from pool while something is collected, else nil
+	mu   sync.Mutex
+	buf  *[]byte // from pool while something is collected, else nil
+	last bool    // CloseWrite follows what is collected
 }
 
 // pool holds empty buffers; their capacity is checked when they are taken,
@@ -72,7 +73,11 @@ func (g *Gathering) flush() error {
 	if g.buf == nil {
 		return nil
 	}
-	n, err := g.Conn.Write(*g.buf)
+	write := g.Conn.Write
+	if g.last {
+		write = func(b []byte) (int, error) { return WriteLast(g.Conn, b) }
+	}
+	n, err := write(*g.buf)
 	if err != nil {
 		*g.buf = (*g.buf)[:copy(*g.buf, (*g.buf)[n:])]
 		return err
@@ -87,6 +92,15 @@ func (g *Gathering) release() {
 		pool.Put(g.buf)
 		g.buf = nil
 	}
+}
+
+// ending says that CloseWrite follows the next Flush, and reports whether n
+// bytes more can be collected before.
+func (g *Gathering) ending(n int) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.last = g.buf == nil || len(*g.buf)+n <= g.size
+	return g.last
 }
 
 // Pending returns how many bytes are collected and not sent.

@@ -29,3 +29,13 @@ func closeWrite(c net.Conn) error {
 	}
 	return nil
 }
+
+// WriteLast writes b to c where CloseWrite follows at once. A connection that
+// has a method of this name may hold back what does not fill a segment, to
+// send it together with the end: one packet less, and the peer wakes once.
+func WriteLast(c net.Conn, b []byte) (int, error) {
+	if last, ok := c.(interface{ WriteLast([]byte) (int, error) }); ok {
+		return last.WriteLast(b)
+	}
+	return c.Write(b)
+}

@@ -28,6 +28,9 @@ func (s *strictEOF) Read(b []byte) (int, error) {
 	return n, err
 }
 
+// WriteLast implements [WriteLast].
+func (s *strictEOF) WriteLast(b []byte) (int, error) { return WriteLast(s.Conn, b) }
+
 func (s *strictEOF) CloseWrite() error { return closeWrite(s.Conn) }
 
 // NetConn returns the connection beneath.
