@@ -27,7 +27,7 @@ func newCertCommand(a *app) *cobra.Command {
 	cmd := a.command("cert", "cert")
 	cmd.Args = a.wantCommand
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
-	cmd.AddCommand(newCertShowCommand(a), newCertMakeCommand(a), newCertRenewCommand(a))
+	cmd.AddCommand(newCertShowCommand(a), newCertMakeCommand(a), newCertRenewCommand(a), newCertTicketKeysCommand(a))
 	return cmd
 }
 
@@ -270,11 +270,48 @@ func (a *app) runCertRenew(files []pki.Files, names []string, o certMakeOptions)
 	return nil
 }
 
+func newCertTicketKeysCommand(a *app) *cobra.Command {
+	var forget bool
+	cmd := a.command("ticket-keys [FILE]", "cert.tickets")
+	cmd.Args = a.takes(0, 1)
+	cmd.Flags().BoolVar(&forget, "forget", false, a.text("cli.cert.flag.forget"))
+	place := a.settingsFlags(cmd, "ticket-keys", "config")
+	cmd.RunE = func(_ *cobra.Command, args []string) error {
+		if len(args) == 1 {
+			return a.runCertTicketKeys(args[0], forget)
+		}
+		set, err := place()
+		if err != nil {
+			return err
+		}
+		return a.runCertTicketKeys(set.TicketKeys, forget)
+	}
+	return cmd
+}
+
+// runCertTicketKeys turns the keys of a file that servers share.
+func (a *app) runCertTicketKeys(file string, forget bool) error {
+	if file == "" {
+		return usage(fault.New("cli.cert.tickets.which"))
+	}
+	n, err := pki.TurnTicketKeys(file, forget)
+	if err != nil {
+		return err
+	}
+	a.say("cli.cert.tickets.turned", file, n)
+	return nil
+}
+
 // certFlags gives a command the flags that say where the server's
-// certificates are, and returns what reads the settings when it runs: the
-// server's, so that both mean the same files.
+// certificates are.
 func (a *app) certFlags(cmd *cobra.Command) func() (*config.Server, error) {
-	shared := []string{"cert", "key", "config"}
+	return a.settingsFlags(cmd, "cert", "key", "config")
+}
+
+// settingsFlags gives a command some of the server's flags, and returns what
+// reads the settings when it runs: the server's, so that both mean the same
+// files.
+func (a *app) settingsFlags(cmd *cobra.Command, shared ...string) func() (*config.Server, error) {
 	all := pflag.NewFlagSet(cmd.Name(), pflag.ContinueOnError)
 	config.AddFlags(all, a.text)
 	place := pflag.NewFlagSet(cmd.Name(), pflag.ContinueOnError)

@@ -168,3 +168,28 @@ func TestCertShowTellsOfAKeyOthersCanRead(t *testing.T) {
 		t.Error(d.err.String())
 	}
 }
+
+func TestCertTicketKeysTurnsTheFileThatIsNamed(t *testing.T) {
+	d := newDesk(t)
+	d.want(2, d.types("", "cert", "ticket-keys"))
+	says(t, d.err.String(), "ftps cert ticket-keys FILE")
+	d.want(0, d.types("", "cert", "ticket-keys", "a.keys"))
+	says(t, d.err.String(), "wrote a.keys, keys: 1")
+	if err := os.WriteFile("ftps.yaml", []byte("ticket_keys: a.keys\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d.want(0, d.types("", "cert", "ticket-keys", "--lang", "es"))
+	says(t, d.err.String(), "se escribió a.keys, claves: 2")
+	d.want(0, d.types("", "cert", "ticket-keys", "--ticket-keys", "b.keys"))
+	says(t, d.err.String(), "wrote b.keys, keys: 1")
+	d.want(0, d.types("", "cert", "ticket-keys", "--forget"))
+	says(t, d.err.String(), "wrote a.keys, keys: 1")
+	if err := os.Chmod("a.keys", 0o644); err != nil {
+		t.Fatal(err)
+	}
+	d.want(1, d.types("", "cert", "ticket-keys"))
+	says(t, d.err.String(), "chmod 600 a.keys")
+	if d.out.Len() > 0 {
+		t.Errorf("a key on standard output? %s", &d.out)
+	}
+}

@@ -259,6 +259,7 @@ func daemonConfig(set *config.Server, lang catalog.Lang) daemon.Config {
 		Certs:        certFiles(set),
 		MakeCert:     !set.Named("cert") && !set.Named("key"),
 		ClientCA:     set.ClientCA,
+		TicketKeys:   set.TicketKeys,
 		ACME: pki.IssuerOptions{
 			Domains: set.ACMEDomains, Cache: set.ACMECache, Directory: set.ACMEDirectory, CA: set.ACMECA,
 			Agent: "ftps/" + version(),

@@ -35,6 +35,8 @@ var configRows = []Row{
 		ES: "`archivo` PEM con las autoridades de los certificados de cliente; una cuenta con client_cert entra solo con su certificado"},
 	{Key: "config.help.key", EN: "PEM `file` of a certificate's key; one for each --cert, in the same order",
 		ES: "`archivo` PEM de la clave de un certificado; uno por cada --cert, en el mismo orden"},
+	{Key: "config.help.ticket_keys", EN: "`file` of keys of TLS tickets, shared by the servers before one store and turned by \"ftps cert ticket-keys\" (default: the server's own, turned daily)",
+		ES: "`archivo` de claves de tickets TLS, que comparten los servidores ante un mismo almacén y renueva \"ftps cert ticket-keys\" (por defecto: las del propio servidor, renovadas a diario)"},
 	{Key: "config.help.session_reuse", EN: "require or prefer that a data connection resumes a TLS session of the same account (`rule`)",
 		ES: "require o prefer: exigir o preferir que una conexión de datos reanude una sesión TLS de la misma cuenta (`regla`)"},
 	{Key: "config.help.ban_score", EN: "`score` at which an address is banned for what it does wrong (a refused login counts 10, another protocol 25, an unknown command 2), or off",

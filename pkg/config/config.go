@@ -53,6 +53,7 @@ type Server struct {
 	Users        string
 	Certs, Keys  []string
 	ClientCA     string
+	TicketKeys   string // path, or ""
 
 	ACMEDomains, ACMEListen          []string
 	ACMECache, ACMEDirectory, ACMECA string

@@ -110,6 +110,8 @@ func Settings() []Setting {
 			parse: secureURL(func(s *Server) *string { return &s.ACMEDirectory })},
 		{Name: "acme-ca", Group: security, Help: "config.help.acme_ca",
 			parse: text(func(s *Server) *string { return &s.ACMECA })},
+		{Name: "ticket-keys", Group: security, Help: "config.help.ticket_keys",
+			parse: text(func(s *Server) *string { return &s.TicketKeys })},
 		{Name: "session-reuse", Default: "require", Live: true, Group: security, Help: "config.help.session_reuse",
 			parse: choice(func(s *Server) *string { return &s.Reuse }, "require", "prefer")},
 		{Name: "ban-score", Default: "100", Live: true, Group: security, Help: "config.help.ban_score",

@@ -37,6 +37,10 @@ func Check(cfg Config) (wrong, warnings []error) {
 			warnings = append(warnings, pair.Warnings...)
 		}
 	}
+	if cfg.TicketKeys != "" {
+		_, err := pki.LoadTicketKeys(cfg.TicketKeys)
+		note(err)
+	}
 	if len(cfg.ACME.Domains) > 0 && cfg.ACME.CA != "" {
 		_, err := pki.LoadPool(cfg.ACME.CA)
 		note(err)

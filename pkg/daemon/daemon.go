@@ -68,6 +68,8 @@ type Config struct {
 	ClientCA string      // PEM file of the authorities of client certificates, or ""
 	Reuse    dataport.Reuse
 
+	TicketKeys string // path of the keys of TLS tickets that servers share, or ""
+
 	ACME       pki.IssuerOptions // without Domains nothing is issued
 	ACMEListen []string          // addresses where challenges are answered
 
@@ -169,8 +171,9 @@ type Daemon struct {
 
 	sockets   *sockets
 	ring      *keyring
-	pulse     *pulse // or nil
-	born      *birth // or nil
+	keysRead  watch.Stamp // what the file of keys looked like when it was first read
+	pulse     *pulse      // or nil
+	born      *birth      // or nil
 	asked     questions
 	elder     atomic.Bool
 	left      atomic.Bool // a successor is there
@@ -178,6 +181,7 @@ type Daemon struct {
 	handing   chan handing
 	over      chan struct{} // closed when the run ends
 
+	keysReading  sync.Mutex
 	reloading    sync.Mutex            // held from reading a file until what it says is in force
 	settingsRead watch.Stamp           // what that file looked like when New was given what it says
 	fileRead     func()                // tests alone: called while a list is read and not in force yet
@@ -306,6 +310,10 @@ func New(cfg Config) (_ *Daemon, err error) {
 	if d.public.name != "" {
 		d.renewPublic(context.Background(), publicFirst)
 	}
+	tickets := d.tlsConfig()
+	if err := d.openKeys(tickets); err != nil {
+		return nil, err
+	}
 	d.queue = newQueue(d.hear)
 	sink := event.Sinks{&d.counters, event.Func(d.enqueue)}
 	if d.metrics != nil {
@@ -313,13 +321,6 @@ func New(cfg Config) (_ *Daemon, err error) {
 	}
 	d.scorer = newScorer(d, sink)
 	sink = append(sink, d.scorer)
-	tickets := d.tlsConfig()
-	if d.born != nil {
-		d.ring = newKeyring(tickets, d.born.keys())
-		d.ring.freeze(true)
-	} else {
-		d.ring = newKeyring(tickets, nil)
-	}
 	d.ports = dataport.New(dataport.Config{Listeners: d.listeners.data, TLS: tickets, Sink: sink, Connect: cfg.DataTimeout})
 	d.server = ftpserver.New(ftpserver.Config{
 		Backend:  d.backend,
@@ -413,7 +414,7 @@ func (d *Daemon) Run(ctx context.Context, now <-chan struct{}) error {
 		front.Go(func() { d.report("implicit", d.server.Serve(serving, l, true)) })
 	}
 	defer front.Wait()
-	all.Go(func() { d.ring.turn(leading) })
+	all.Go(func() { d.turnKeys(leading) })
 	all.Go(func() { d.guard(leading) })
 	all.Go(func() { d.keeper.Watch(serving) })
 	if d.issuer != nil {

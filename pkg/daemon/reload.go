@@ -14,8 +14,8 @@ import (
 
 // Reload implements [admin.Server]. Settings and accounts are read and
 // checked before any of them is swapped: after an error in one nothing has
-// changed. A certificate that cannot be read leaves the old one in use and
-// nothing else behind.
+// changed. A certificate or keys of tickets that cannot be read leave the old
+// ones in use and nothing else behind.
 //
 // Of the settings Lang, Banner, LogLevel, Umask, NoSync, Reuse, the limits of
 // connections, the timeouts of the control connection, the least rate and
@@ -54,7 +54,7 @@ func (d *Daemon) Reload() (fixed []string, err error) {
 	for _, name := range fixed {
 		d.log.Warn("setting-kept", "setting", name)
 	}
-	return fixed, d.keeper.Reload()
+	return fixed, errors.Join(d.rereadKeys(), d.keeper.Reload())
 }
 
 // rereadUsers is a reload of the accounts alone, as their file changed.

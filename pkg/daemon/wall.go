@@ -43,6 +43,9 @@ func (d *Daemon) folders(list *users.List) []wall.Folder {
 	if d.cfg.ClientCA != "" {
 		add("authorities", wall.Read, wall.FolderOf(d.cfg.ClientCA)...)
 	}
+	if d.cfg.TicketKeys != "" {
+		add("ticket-keys", wall.Read, wall.FolderOf(d.cfg.TicketKeys)...)
+	}
 	if d.cfg.Xferlog != "" {
 		add("xferlog", wall.Tree, wall.FolderOf(d.cfg.Xferlog)...) // the rotated one is made anew
 	}
@@ -125,7 +128,7 @@ func (d *Daemon) shut(list *users.List) error {
 // the rows of the table whose folder the administrator can move elsewhere.
 var (
 	wide   = []string{"/", "/etc", "/var/log"}
-	warned = []string{"accounts", "settings", "xferlog"}
+	warned = []string{"accounts", "settings", "ticket-keys", "xferlog"}
 )
 
 // warnWide tells of files that bring one of those within reach, whole.

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"ftps/pkg/fault"
 )
@@ -222,32 +221,17 @@ func appendLine(data []byte, line string) []byte {
 	return append(append(out, line...), '\n')
 }
 
-// lockWait is how long another process may hold the file.
-const lockWait = 5 * time.Second
-
 // edit rewrites the file under its lock. change gets what is in it and returns
 // what shall be, or nil to leave it.
 func (k *KnownHosts) edit(change func([]byte) ([]byte, error)) error {
 	if err := os.MkdirAll(filepath.Dir(k.path), 0o700); err != nil {
 		return unwritable(k.path, err)
 	}
-	lock, err := os.OpenFile(k.path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
+	unlock, err := lock(k.path)
 	if err != nil {
-		return unwritable(k.path+".lock", err)
+		return err
 	}
-	defer lock.Close() // and with it the lock
-	for end := time.Now().Add(lockWait); ; time.Sleep(10 * time.Millisecond) {
-		taken, err := tryLock(lock)
-		if err != nil {
-			return unwritable(k.path+".lock", err)
-		}
-		if taken {
-			break
-		}
-		if time.Now().After(end) {
-			return fault.New("pki.known.locked", k.path)
-		}
-	}
+	defer unlock()
 	data, err := k.read()
 	if err != nil {
 		return err

@@ -5,7 +5,35 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
+
+	"ftps/pkg/fault"
 )
+
+// lockWait is how long another process may hold a file.
+const lockWait = 5 * time.Second
+
+// lock keeps other processes from changing the file at path, by a lock on
+// path.lock beside it.
+func lock(path string) (unlock func(), err error) {
+	f, err := os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, unwritable(path+".lock", err)
+	}
+	for end := time.Now().Add(lockWait); ; time.Sleep(10 * time.Millisecond) {
+		taken, err := tryLock(f)
+		switch {
+		case err != nil:
+			f.Close()
+			return nil, unwritable(path+".lock", err)
+		case taken:
+			return func() { f.Close() }, nil // and with it the lock
+		case time.Now().After(end):
+			f.Close()
+			return nil, fault.New("pki.known.locked", path)
+		}
+	}
+}
 
 // writeWhole puts data at path so that a reader, and a machine that loses
 // power, sees the old file or the new one and never a part. A symlink's target
