@@ -41,7 +41,12 @@ type objectStore struct {
 // over a folder; scripts/s3 builds both.
 func startStore(t *testing.T, kind string) *objectStore {
 	t.Helper()
-	s := &objectStore{t: t, kind: kind, dir: t.TempDir(), address: fmt.Sprintf("127.0.0.1:%d", freePorts(t, 1)[0])}
+	return startStoreAt(t, kind, fmt.Sprintf("127.0.0.1:%d", freePorts(t, 1)[0]))
+}
+
+func startStoreAt(t *testing.T, kind, address string) *objectStore {
+	t.Helper()
+	s := &objectStore{t: t, kind: kind, dir: t.TempDir(), address: address}
 	for _, d := range []string{"d1", "d2", "d3", "d4"} {
 		must(t, os.Mkdir(filepath.Join(s.dir, d), 0o755))
 	}
