@@ -63,6 +63,7 @@ func (c *Conn) secure(ctx context.Context) error {
 		return handshakeError(ctx, false, err)
 	}
 	after(tc.ConnectionState())
+	settled(data, tc.ConnectionState())
 	data.VerifyConnection = sameKey(tc.ConnectionState(), &c.otherKey)
 	data.VerifyPeerCertificate = nil
 	if c.cfg.Fresh {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"net"
 
+	"ftps/pkg/ftp"
 	"ftps/pkg/layer"
 )
 
@@ -63,8 +64,16 @@ func (c *Conn) setMode(ctx context.Context, letter byte) error {
 		return nil // RFC 959 §5.1: stream is the default
 	}
 	c.dropKept()
-	if _, err := c.expect(ctx, "MODE", string(letter), 2); err != nil {
+	r, err := c.command(ctx, "MODE", string(letter))
+	if err != nil {
 		return err
+	}
+	return c.isMode(letter, r)
+}
+
+func (c *Conn) isMode(letter byte, r ftp.Reply) error {
+	if r.Code/100 != 2 {
+		return &ReplyError{Command: "MODE", Reply: r}
 	}
 	c.mode = letter
 	return nil

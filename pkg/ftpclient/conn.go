@@ -1,6 +1,7 @@
 package ftpclient
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -173,24 +174,81 @@ func (c *Conn) do(ctx context.Context, verb, arg string, hundreds ...int) (ftp.R
 
 // send writes one command line.
 func (c *Conn) send(verb, arg string) error {
-	line, err := ftp.Command{Verb: verb, Arg: arg}.AppendTo(nil)
+	line, err := c.line(nil, verb, arg)
 	if err != nil {
-		return &NameError{Name: verb}
-	}
-	if verb == "PASS" && arg == "" {
-		line = []byte("PASS \r\n")
-	}
-	if c.cfg.Trace != nil {
-		shown := strings.TrimRight(string(line), "\r\n")
-		if verb == "PASS" || verb == "ACCT" {
-			shown = verb + " ****"
-		}
-		c.cfg.Trace(true, shown)
+		return err
 	}
 	if _, err := c.wire.Write(line); err != nil {
 		return controlError(verb, err)
 	}
 	return nil
+}
+
+// line appends a command line to b, and shows it to the hooks.
+func (c *Conn) line(b []byte, verb, arg string) ([]byte, error) {
+	before := len(b)
+	b, err := ftp.Command{Verb: verb, Arg: arg}.AppendTo(b)
+	if err != nil {
+		return nil, &NameError{Name: verb}
+	}
+	if verb == "PASS" && arg == "" {
+		b = append(b[:before], "PASS \r\n"...)
+	}
+	if c.cfg.Trace != nil {
+		shown := strings.TrimRight(string(b[before:]), "\r\n")
+		if verb == "PASS" || verb == "ACCT" {
+			shown = verb + " ****"
+		}
+		c.cfg.Trace(true, shown)
+	}
+	return b, nil
+}
+
+// ask is one of several commands that are sent in one piece.
+type ask struct {
+	verb, arg string
+	heard     func(ftp.Reply) error // takes the reply; nil where any will do
+}
+
+// together sends commands in one piece and then takes their replies, which a
+// server that announces X-PIPELINE allows. All replies are taken; the error is
+// that of the first ask that was not content.
+func (c *Conn) together(ctx context.Context, asks []ask) error {
+	if len(asks) == 0 {
+		return nil
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	var lines []byte
+	for _, a := range asks {
+		var err error
+		if err = checkLine(a.arg); err == nil {
+			lines, err = c.line(lines, a.verb, a.arg)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	done := c.within(ctx, c.cfg.Timeout)
+	_, err := c.wire.Write(lines)
+	if err != nil {
+		return done(controlError(asks[0].verb, err))
+	}
+	var first error
+	for _, a := range asks {
+		r, err := c.final(a.verb)
+		if err == nil && r.Code == 421 {
+			err = &ReplyError{Command: a.verb, Reply: r}
+		}
+		if err != nil {
+			return done(err)
+		}
+		if a.heard != nil && first == nil {
+			first = a.heard(r)
+		}
+	}
+	return cmp.Or(done(nil), first)
 }
 
 // maxPreliminary bounds the 1yz replies to one command.

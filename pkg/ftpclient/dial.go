@@ -68,8 +68,10 @@ func (c *Conn) begin(ctx context.Context) error {
 	if err := c.askFeatures(ctx); err != nil {
 		return err
 	}
-	if lang := c.cfg.Lang; lang != "" && c.features.Has("LANG") {
-		// RFC 2640 §4.1. A server that lacks the language keeps its own.
+	inForce, _ := inForce(c.features.Param("LANG"), c.cfg.Lang)
+	if lang := c.cfg.Lang; lang != "" && c.features.Has("LANG") && !inForce {
+		// RFC 2640 §4.1. A server that lacks the language keeps its own; §4.3:
+		// the one in force has a star in FEAT.
 		if _, err := c.command(ctx, "LANG", lang); err != nil {
 			return err
 		}

@@ -74,8 +74,19 @@ func (c *Conn) openListing(ctx context.Context, path string) (*listing, error) {
 // askFacts has the server send the facts that are shown and compared (RFC
 // 3659 §7.9), where it does not by itself.
 func (c *Conn) askFacts(ctx context.Context) error {
-	if c.factsAsked {
+	facts := c.wantedFacts()
+	if facts == "" {
 		return nil
+	}
+	_, err := c.command(ctx, "OPTS", "MLST "+facts)
+	return err
+}
+
+// wantedFacts is what OPTS MLST has to say, once; empty where it need not be
+// sent.
+func (c *Conn) wantedFacts() string {
+	if c.factsAsked {
+		return ""
 	}
 	c.factsAsked = true
 	var facts string
@@ -93,10 +104,9 @@ func (c *Conn) askFacts(ctx context.Context) error {
 		}
 	}
 	if !missing {
-		return nil
+		return ""
 	}
-	_, err := c.command(ctx, "OPTS", "MLST "+facts)
-	return err
+	return facts
 }
 
 // run yields the entries, and at the end the verdict where it is not good.

@@ -32,16 +32,23 @@ type Pipeline struct {
 	ctx  context.Context
 	calm func() // ends the watcher that cuts when ctx ends
 
-	unsent  []byte   // command lines
-	waiting []string // verbs that were sent, or are in unsent, and not taken
-	pending int      // how many of them are in unsent
-	active  bool     // the oldest has had its 1yz and not its final reply
+	unsent  []byte // command lines
+	waiting []sent // commands that were sent, or are in unsent, and not taken
+	ahead   int    // their length
+	pending int    // how many of them are in unsent
+	active  bool   // the oldest has had its 1yz and not its final reply
 
 	tcp     net.Conn // bare, before the first 1yz
 	shaken  chan shake
 	data    *kept
 	over    bool
 	cutting bool
+}
+
+// sent is a command that waits for its answer.
+type sent struct {
+	verb  string
+	bytes int
 }
 
 type shake struct {
@@ -94,34 +101,48 @@ func (p *Pipeline) watch() {
 	}
 }
 
+// begin brings the server to where files can move, in one round trip and with
+// those commands alone that are still needed.
 func (p *Pipeline) begin() error {
-	if err := p.c.setBinary(p.ctx); err != nil {
-		return err
+	c := p.c
+	var asks []ask
+	if !c.binary {
+		asks = append(asks, ask{"TYPE", "I", func(r ftp.Reply) error { return c.isBinary(r) }})
 	}
-	if err := p.c.askFacts(p.ctx); err != nil {
-		return err
+	if facts := c.wantedFacts(); facts != "" {
+		asks = append(asks, ask{"OPTS", "MLST " + facts, nil})
 	}
-	if err := p.c.setMode(p.ctx, 'B'); err != nil {
-		return err
+	if c.mode != 'B' {
+		c.dropKept()
+		asks = append(asks, ask{"MODE", "B", func(r ftp.Reply) error { return c.isMode('B', r) }})
 	}
-	if p.data = p.c.kept.Swap(nil); p.data != nil {
-		return nil
+	p.data = c.kept.Swap(nil)
+	var port ftp.Reply
+	if p.data == nil && !c.noEPSV {
+		asks = append(asks, ask{"EPSV", "", func(r ftp.Reply) error { port = r; return nil }})
 	}
-	tcp, err := p.c.passive(p.ctx)
-	p.tcp = tcp
+	err := c.together(p.ctx, asks)
+	switch {
+	case err != nil:
+		p.drop()
+	case p.data == nil && !c.noEPSV:
+		p.tcp, err = c.byEPSV(p.ctx, port)
+	case p.data == nil:
+		p.tcp, err = c.byPASV(p.ctx, nil)
+	}
 	return err
 }
 
 const (
 	// maxAhead and maxAheadBytes bound what is sent ahead: it lies in the
 	// buffers of both ends, and neither may have to wait for the other.
-	maxAhead      = 64
+	maxAhead      = 512
 	maxAheadBytes = 16 << 10
 )
 
 // Room reports whether another command may be sent before a reply is taken.
 func (p *Pipeline) Room() bool {
-	return len(p.waiting) < maxAhead && len(p.unsent) < maxAheadBytes
+	return len(p.waiting) < maxAhead && p.ahead < maxAheadBytes
 }
 
 // Send puts a command in line.
@@ -139,8 +160,10 @@ func (p *Pipeline) Send(verb, arg string) error {
 	if p.c.cfg.Trace != nil {
 		p.c.cfg.Trace(true, verb+" "+arg)
 	}
+	n := len(line) - len(p.unsent)
 	p.unsent = line
-	p.waiting = append(p.waiting, verb)
+	p.waiting = append(p.waiting, sent{verb, n})
+	p.ahead += n
 	p.pending++
 	return nil
 }
@@ -161,7 +184,7 @@ func (p *Pipeline) flush() error {
 	p.unsent, p.pending = p.unsent[:0], 0
 	if err != nil {
 		p.c.Close()
-		return controlError(p.waiting[0], err)
+		return controlError(p.waiting[0].verb, err)
 	}
 	return nil
 }
@@ -202,16 +225,17 @@ func (p *Pipeline) take(verb string) error {
 		return ErrClosed
 	case p.active:
 		return ErrInUse
-	case len(p.waiting) == 0 || verb != "" && p.waiting[0] != verb:
+	case len(p.waiting) == 0 || verb != "" && p.waiting[0].verb != verb:
 		return fmt.Errorf("ftpclient: %s is not what was sent first", verb)
-	case verb == "" && contains(" RETR STOR MLSD ", p.waiting[0]):
-		return fmt.Errorf("ftpclient: %s has a data connection", p.waiting[0])
+	case verb == "" && contains(" RETR STOR MLSD ", p.waiting[0].verb):
+		return fmt.Errorf("ftpclient: %s has a data connection", p.waiting[0].verb)
 	}
 	return p.flush()
 }
 
 // taken ends what take began.
 func (p *Pipeline) taken() {
+	p.ahead -= p.waiting[0].bytes
 	p.waiting = p.waiting[1:]
 	p.active = false
 }
@@ -222,7 +246,7 @@ func (p *Pipeline) Reply() (ftp.Reply, error) {
 	if err := p.take(""); err != nil {
 		return ftp.Reply{}, err
 	}
-	verb := p.waiting[0]
+	verb := p.waiting[0].verb
 	p.taken()
 	for range maxPreliminary {
 		r, err := p.read(verb, max(p.c.cfg.Timeout, p.c.cfg.FinalTimeout))
@@ -557,7 +581,7 @@ func (p *Pipeline) Close() error {
 func (p *Pipeline) drain() {
 	limit := min(abortTimeout, p.c.cfg.Timeout)
 	for len(p.waiting) > 0 && p.c.Usable() {
-		verb := p.waiting[0]
+		verb := p.waiting[0].verb
 		r, err := p.read(verb, limit)
 		if err != nil {
 			p.c.Close()

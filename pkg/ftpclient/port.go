@@ -35,31 +35,40 @@ func (c *Conn) prepare(ctx context.Context) (opener, error) {
 // passive asks the server for a port and connects to it. EPSV is asked
 // first: its reply has no address that could lie or be rewritten.
 func (c *Conn) passive(ctx context.Context) (net.Conn, error) {
-	var epsvErr error
-	if !c.noEPSV {
-		r, err := c.command(ctx, "EPSV", "")
-		if err != nil {
-			return nil, err
-		}
-		switch {
-		case r.Code == 229:
-			port, err := ftp.ParseEPSVReply(r.Text())
-			if err != nil {
-				return nil, &ProtocolError{Command: "EPSV", Err: err}
-			}
-			tcp, err := c.dialData(ctx, port)
-			if err == nil || ctx.Err() != nil || !c.remote.Is4() {
-				return tcp, err
-			}
-			// A filter on the way that opens ports by reading PASV replies
-			// does not know EPSV's.
-			epsvErr = err
-		case r.Code/100 == 5 && r.Code != 530 && c.remote.Is4():
-			c.noEPSV = true
-		default:
-			return nil, &ReplyError{Command: "EPSV", Reply: r}
-		}
+	if c.noEPSV {
+		return c.byPASV(ctx, nil)
 	}
+	r, err := c.command(ctx, "EPSV", "")
+	if err != nil {
+		return nil, err
+	}
+	return c.byEPSV(ctx, r)
+}
+
+// byEPSV goes where the reply to EPSV leads.
+func (c *Conn) byEPSV(ctx context.Context, r ftp.Reply) (net.Conn, error) {
+	switch {
+	case r.Code == 229:
+		port, err := ftp.ParseEPSVReply(r.Text())
+		if err != nil {
+			return nil, &ProtocolError{Command: "EPSV", Err: err}
+		}
+		tcp, err := c.dialData(ctx, port)
+		if err == nil || ctx.Err() != nil || !c.remote.Is4() {
+			return tcp, err
+		}
+		// A filter on the way that opens ports by reading PASV replies does
+		// not know EPSV's.
+		return c.byPASV(ctx, err)
+	case r.Code/100 == 5 && r.Code != 530 && c.remote.Is4():
+		c.noEPSV = true
+		return c.byPASV(ctx, nil)
+	}
+	return nil, &ReplyError{Command: "EPSV", Reply: r}
+}
+
+// byPASV asks the old way; epsvErr is why EPSV's port could not be reached.
+func (c *Conn) byPASV(ctx context.Context, epsvErr error) (net.Conn, error) {
 	r, err := c.command(ctx, "PASV", "")
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package ftpclient
 import (
 	"bytes"
 	"crypto/tls"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -103,5 +104,27 @@ func expiredToo(control, data *tls.Config) (after func(tls.ConnectionState)) {
 		if over := time.Since(state.PeerCertificates[0].NotAfter); over > 0 {
 			late.Store(int64(over + time.Hour))
 		}
+	}
+}
+
+// settled narrows what a data connection's hello offers to what the server
+// has chosen for the control connection. A hello brings a key for each group
+// that it expects to be taken, and a group that was not guessed costs a round
+// trip more (RFC 8446 §4.1.4), so that what is not used would be paid for with
+// every file. Nothing is lost by it: the same server had the whole choice just
+// before. One that chose a hybrid keeps the choice, for a data connection that
+// does not resume has no other exchange to lean on.
+func settled(data *tls.Config, control tls.ConnectionState) {
+	if control.Version == tls.VersionTLS12 {
+		data.MaxVersion = tls.VersionTLS12 // whose hello brings no keys
+	}
+	if data.CurvePreferences != nil {
+		return
+	}
+	// In the order in which crypto/tls prefers them: it brings a key for the
+	// first.
+	groups := []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384, tls.CurveP521}
+	if i := slices.Index(groups, control.CurveID); i >= 0 {
+		data.CurvePreferences = groups[i:]
 	}
 }

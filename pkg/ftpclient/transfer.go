@@ -112,8 +112,16 @@ func (c *Conn) setBinary(ctx context.Context) error {
 	if c.binary {
 		return nil
 	}
-	if _, err := c.expect(ctx, "TYPE", "I", 2); err != nil {
+	r, err := c.command(ctx, "TYPE", "I")
+	if err != nil {
 		return err
+	}
+	return c.isBinary(r)
+}
+
+func (c *Conn) isBinary(r ftp.Reply) error {
+	if r.Code/100 != 2 {
+		return &ReplyError{Command: "TYPE", Reply: r}
 	}
 	c.binary = true
 	return nil

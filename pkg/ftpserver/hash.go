@@ -133,7 +133,11 @@ func (s *session) sum(ctx context.Context, verb string, name vfs.Name, r ftp.Ran
 	}
 	defer release()
 	src := io.NewSectionReader(file, r.First, r.Len())
-	if _, err := io.CopyBuffer(onlyWriter{h}, &untilDone{ctx, src}, make([]byte, copyChunk)); err != nil {
+	// A buffer made anew for each of many small files would be most of what
+	// their hashes cost.
+	chunk := chunks.Get().(*[]byte)
+	defer chunks.Put(chunk)
+	if _, err := io.CopyBuffer(onlyWriter{h}, &untilDone{ctx, src}, *chunk); err != nil {
 		return nil, r, blame(errSource, err)
 	}
 	return h.Sum(nil), r, nil
