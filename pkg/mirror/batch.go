@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"time"
 
 	"ftps/pkg/ftp"
@@ -76,9 +75,11 @@ func (r *run) piped(ctx context.Context, root *os.Root, batch []Item) (rest []It
 	}
 	defer func() { r.t.pool.Put(c) }()
 	b := &batching{run: r, ctx: ctx, conn: c, root: root}
-	if name, err := c.ServerName(ctx); err != nil || r.plan.Direction == Upload && name != atomicServer {
-		r.t.noPipe.Store(err == nil)
-		return batch
+	if r.plan.Direction == Upload {
+		if name, err := c.ServerName(ctx); err != nil || name != atomicServer {
+			r.t.noPipe.Store(err == nil)
+			return batch
+		}
 	}
 	if b.sums = r.t.sums(c); b.sums.has {
 		if c.ChooseHash(ctx, b.sums.method) != nil {
@@ -190,7 +191,7 @@ func (b *batching) retrieve(item Item) (Done, error) {
 	if err != nil {
 		return Done{}, err
 	}
-	if err := b.keep(item, data); err != nil {
+	if err := b.run.keep(b.root, item, data); err != nil {
 		return Done{}, err
 	}
 	return Done{
@@ -228,31 +229,6 @@ func (b *batching) fetch(item Item) ([]byte, error) {
 	b.sums.reset()
 	b.sums.Write(data[:n])
 	return data[:n], nil
-}
-
-// keep puts a file that is whole in its place, by way of a name beside it.
-func (b *batching) keep(item Item, data []byte) error {
-	dir, base := path.Split(item.Local)
-	p := &part{root: b.root, name: dir + partName(base, 1)}
-	p.info = p.name + infoSuffix
-	if names := b.run.planned(); names[p.name] {
-		return errAlone
-	}
-	var err error
-	if p.file, err = b.root.OpenFile(p.name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666); err != nil {
-		if errors.Is(err, fs.ErrExist) {
-			return errAlone // an earlier part, or somebody's own
-		}
-		return err
-	}
-	if _, err = p.file.Write(data); err == nil {
-		err = p.settle(item.Local, item.ModTime, b.run.t.cfg.NoSync)
-	}
-	if err != nil {
-		p.file.Close()
-		b.root.Remove(p.name)
-	}
-	return err
 }
 
 // uploading is one file of a batch on its way.

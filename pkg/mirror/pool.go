@@ -73,6 +73,25 @@ func (p *Pool) Get(ctx context.Context) (*ftpclient.Conn, error) {
 	}
 }
 
+// More makes one more connection, for whoever asks next, if there may be one.
+// Who takes work only afterwards leaves it meanwhile to those that have a
+// connection: at a distance a login takes longer than many small files. Why
+// none was made the next Get will find out for itself.
+func (p *Pool) More(ctx context.Context) {
+	p.mu.Lock()
+	more := p.dial != nil && !p.closed && p.open < p.limit
+	if more {
+		p.open++
+	}
+	p.mu.Unlock()
+	if !more {
+		return
+	}
+	if c, _, err := p.connect(ctx); err == nil {
+		p.Put(c)
+	}
+}
+
 // take decides how a Get goes on: with a connection, by dialling, or by
 // waiting.
 func (p *Pool) take() (c *ftpclient.Conn, dial bool, wait <-chan struct{}) {

@@ -32,6 +32,13 @@ func (r *run) download(ctx context.Context, c *ftpclient.Conn, root *os.Root, it
 	if err := r.t.ready(h); err != nil {
 		return Done{}, err
 	}
+	if !resume && item.Size >= 0 && item.Size < smallFile {
+		done, err := r.small(ctx, c, root, item, h)
+		if done.Seconds = time.Since(start).Seconds(); !errors.Is(err, errAlone) {
+			return done, err
+		}
+		h.reset()
+	}
 	want := newRecord(r.t.cfg.Site, c.Pin(), item.Remote, "", item.Size, exact(item))
 	p, reason, err := openPart(root, item.Local, want, resume, r.planned())
 	if err != nil {

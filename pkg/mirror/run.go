@@ -31,9 +31,14 @@ func (r *run) all(ctx context.Context) error {
 
 	jobs := make(chan []Item)
 	batches := r.batches()
+	needed, enough := context.WithCancel(ctx)
+	defer enough()
 	var workers sync.WaitGroup
-	for range min(r.t.cfg.Jobs, len(batches)) {
+	for i := range min(r.t.cfg.Jobs, len(batches)) {
 		workers.Go(func() {
+			if i > 0 {
+				r.t.pool.More(needed)
+			}
 			for batch := range jobs {
 				r.several(ctx, root, batch)
 			}
@@ -48,6 +53,7 @@ func (r *run) all(ctx context.Context) error {
 		break
 	}
 	close(jobs)
+	enough()
 	workers.Wait()
 	if r.plan.Direction == Download {
 		r.sync(root)
