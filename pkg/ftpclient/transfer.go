@@ -289,6 +289,8 @@ func (t *transfer) handshake(ctx context.Context, data opener, upload bool) erro
 	t.raw = t.c.guards.strict(tcp)
 	if upload {
 		t.raw = layer.Gather(t.raw, layer.DefaultGather)
+	} else {
+		t.raw = layer.Ahead(t.raw)
 	}
 	t.tc = tls.Client(t.raw, t.c.dataTLS)
 	if err := t.tc.HandshakeContext(ctx); err != nil {

@@ -6,6 +6,7 @@
 //	raw        the TCP connection
 //	Direct     small reads and writes past Go's scheduler
 //	StrictEOF  an end without close_notify is an error, not an end
+//	Ahead      many TLS records come with one read
 //	Gather     many TLS records become one write
 //	TLS        crypto/tls
 //	Stall      a deadline that progress renews
