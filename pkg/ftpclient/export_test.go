@@ -26,3 +26,6 @@ func (c *Conn) WithoutSameKey() { c.dataTLS.VerifyConnection = nil }
 func (c *Conn) WithDataTickets() {
 	c.dataTLS.ClientSessionCache = c.dataTLS.ClientSessionCache.(dataSessions).sessions
 }
+
+// Settled is what a data connection's hello is narrowed to.
+var Settled = settled

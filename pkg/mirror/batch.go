@@ -195,7 +195,7 @@ func (b *batching) retrieve(item Item) (Done, error) {
 		return Done{}, err
 	}
 	return Done{
-		Item: item, Bytes: item.Size, Moved: item.Size, SHA256: b.sums.sha.Sum(nil),
+		Item: item, Bytes: item.Size, Moved: item.Size, SHA256: b.sums.sum(),
 		Seconds: time.Since(start).Seconds(), Verified: verified,
 	}, nil
 }
@@ -321,7 +321,7 @@ func (b *batching) store(u *uploading) error {
 	u.sums = b.run.t.sums(b.conn)
 	u.sums.Write(data)
 	u.done = Done{
-		Item: u.item, Bytes: u.item.Size, Moved: u.item.Size, SHA256: u.sums.sha.Sum(nil),
+		Item: u.item, Bytes: u.item.Size, Moved: u.item.Size, SHA256: u.sums.sum(),
 		Seconds: time.Since(start).Seconds(), Verified: Confirmed,
 	}
 	if b.conn.Features().Has("MFMT") {

@@ -46,7 +46,7 @@ type Done struct {
 	Item     Item
 	Bytes    int64  // the file's length
 	Moved    int64  // what of it went over the wire now
-	SHA256   []byte // of the whole file; nil where nothing was read
+	SHA256   []byte // of the whole file; nil where nothing was read, or hashes were not wanted
 	Seconds  float64
 	Resumed  bool
 	Verified Verified

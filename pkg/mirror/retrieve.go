@@ -196,7 +196,7 @@ func (g *getting) once() (Done, error) {
 		return Done{Moved: moved}, errUnproven
 	}
 	return Done{
-		Item: g.item, Bytes: total, Moved: moved, SHA256: g.hash.sha.Sum(nil),
+		Item: g.item, Bytes: total, Moved: moved, SHA256: g.hash.sum(),
 		Resumed: offset > 0 || g.here > 0, Verified: verified,
 	}, nil
 }

@@ -185,7 +185,7 @@ func (r *run) segments(ctx context.Context, c *ftpclient.Conn, root *os.Root, it
 		return c, Done{}, err
 	}
 	return c, Done{
-		Item: item, Bytes: item.Size, Moved: s.moved, SHA256: proof.sha.Sum(nil),
+		Item: item, Bytes: item.Size, Moved: s.moved, SHA256: proof.sum(),
 		Seconds: time.Since(start).Seconds(), Resumed: before > 0, Verified: verified,
 	}, nil
 }

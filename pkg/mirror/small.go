@@ -45,7 +45,7 @@ func (r *run) small(ctx context.Context, c *ftpclient.Conn, root *os.Root, item 
 	if err := r.keep(root, item, data); err != nil {
 		return Done{}, err
 	}
-	return Done{Item: item, Bytes: item.Size, Moved: item.Size, SHA256: h.sha.Sum(nil), Verified: verified}, nil
+	return Done{Item: item, Bytes: item.Size, Moved: item.Size, SHA256: h.sum(), Verified: verified}, nil
 }
 
 // whole judges a download of n bytes that ended with err.

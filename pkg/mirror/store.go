@@ -136,7 +136,7 @@ func (p *putting) put(resume bool) (Done, error) {
 	}
 	p.run.t.records().forget(p.record)
 	return Done{
-		Item: p.item, Bytes: p.item.Size, Moved: moved + p.back, SHA256: p.hash.sha.Sum(nil),
+		Item: p.item, Bytes: p.item.Size, Moved: moved + p.back, SHA256: p.hash.sum(),
 		Resumed: offset > 0, Verified: verified,
 	}, nil
 }

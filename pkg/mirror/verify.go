@@ -52,17 +52,21 @@ func ParseVerify(s string) (Verify, error) {
 func (v Verify) String() string { return verifyNames[v] }
 
 // sums are the hashes of a file, made while it passes: SHA-256 for whoever
-// asks, and the server's own kind where that is another one.
+// asks, and the server's own kind where that is another one. Who wants size to
+// be proof enough, or nothing, is spared them: they are a third of the work.
 type sums struct {
-	sha    hash.Hash
+	sha    hash.Hash // nil where there is none
 	other  hash.Hash // nil where sha serves
 	method ftpclient.HashMethod
 	has    bool // the server tells hashes
 }
 
 func (t *Transfer) sums(c *ftpclient.Conn) *sums {
+	if !t.proofWanted() {
+		return &sums{}
+	}
 	s := &sums{sha: sha256.New()}
-	if t.cfg.Verify == VerifySize || t.cfg.Verify == VerifyNone || t.noHash.Load() {
+	if t.noHash.Load() {
 		return s
 	}
 	if s.method, s.has = c.HashMethod(); s.has && s.method.Algorithm != "SHA-256" {
@@ -72,7 +76,9 @@ func (t *Transfer) sums(c *ftpclient.Conn) *sums {
 }
 
 func (s *sums) Write(b []byte) (int, error) {
-	s.sha.Write(b)
+	if s.sha != nil {
+		s.sha.Write(b)
+	}
 	if s.other != nil {
 		s.other.Write(b)
 	}
@@ -80,10 +86,20 @@ func (s *sums) Write(b []byte) (int, error) {
 }
 
 func (s *sums) reset() {
-	s.sha.Reset()
+	if s.sha != nil {
+		s.sha.Reset()
+	}
 	if s.other != nil {
 		s.other.Reset()
 	}
+}
+
+// sum is the SHA-256, nil where there is none.
+func (s *sums) sum() []byte {
+	if s.sha == nil {
+		return nil
+	}
+	return s.sha.Sum(nil)
 }
 
 // theirs is the hash of the kind that the server tells.
