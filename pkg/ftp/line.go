@@ -45,6 +45,12 @@ func NewLineReader(r io.Reader, max int) *LineReader {
 // last line. Behind AUTH TLS there must be none.
 func (l *LineReader) Buffered() int { return l.end - l.start }
 
+// Whole reports whether the next ReadLine has its line already and waits for
+// nothing.
+func (l *LineReader) Whole() bool {
+	return bytes.IndexByte(l.buf[l.start+l.scanned:l.end], '\n') >= 0
+}
+
 // ReadLine returns the next line without its CRLF or bare LF; the slice is
 // valid until the next call.
 //

@@ -20,7 +20,7 @@ type kept struct {
 
 // secureKept puts TLS on a data connection that is to stay.
 func (c *Conn) secureKept(ctx context.Context, tcp net.Conn) (*kept, error) {
-	k := &kept{tcp: tcp, gather: layer.Gather(layer.Ahead(c.guards.strict(tcp)), layer.DefaultGather)}
+	k := &kept{tcp: tcp, gather: layer.Gather(layer.Ahead(c.guards.strict(layer.Direct(tcp))), layer.DefaultGather)}
 	k.tc = tls.Client(k.gather, c.dataTLS)
 	err := k.tc.HandshakeContext(ctx)
 	if err == nil {

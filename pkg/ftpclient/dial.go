@@ -22,6 +22,7 @@ func Dial(ctx context.Context, cfg Config) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	raw = layer.Direct(raw)
 	c := &Conn{cfg: cfg, raw: raw, wire: layer.StrictEOF(raw), guards: guards{layer.StrictEOF, layer.End, true}}
 	c.newLines()
 	if a, err := netip.ParseAddrPort(raw.RemoteAddr().String()); err == nil {

@@ -286,7 +286,7 @@ func (t *transfer) handshake(ctx context.Context, data opener, upload bool) erro
 		return err
 	}
 	t.tcp = tcp
-	t.raw = t.c.guards.strict(tcp)
+	t.raw = t.c.guards.strict(layer.Direct(tcp))
 	if upload {
 		t.raw = layer.Gather(t.raw, layer.DefaultGather)
 	} else {

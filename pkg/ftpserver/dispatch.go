@@ -165,6 +165,7 @@ func (s *session) aside(ctx context.Context, r *row, work func(ctx context.Conte
 		return err
 	default:
 	}
+	s.flush()
 	dismissed := func(f farewell) {
 		if !f.wait {
 			cancel(errKicked)
@@ -282,6 +283,7 @@ func (s *session) reply(ctx context.Context, verb string, out reply, err error) 
 	if out.then == nil || s.over {
 		return
 	}
+	s.flush()
 	if err := out.then(ctx); err != nil {
 		s.end(err)
 	}

@@ -84,6 +84,9 @@ func (r *reader) untime() {
 // buffered returns how many bytes came behind the last line.
 func (r *reader) buffered() int { return r.lines.Buffered() }
 
+// more reports whether the next line is here already, in the hands of nobody.
+func (r *reader) more() bool { return !r.asked && r.lines.Whole() }
+
 // wait returns when no read is in flight any more; closing the connection
 // ends that one.
 func (r *reader) wait() {

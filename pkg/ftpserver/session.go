@@ -69,14 +69,15 @@ type session struct {
 
 // control is the control connection, which AUTH replaces.
 type control struct {
-	raw   net.Conn
-	conn  net.Conn // raw, or tls over raw
-	tls   *tls.Conn
-	lines *reader
-	lang  catalog.Lang
-	held  *line  // what came while a command or a transfer was under way, and waits for its turn
-	host  string // as HOST said
-	bad   int    // commands in a row that made no sense
+	raw    net.Conn
+	conn   net.Conn // raw, or tls over raw
+	tls    *tls.Conn
+	lines  *reader
+	lang   catalog.Lang
+	unsent []byte // replies that wait for the one to a command that is here already
+	held   *line  // what came while a command or a transfer was under way, and waits for its turn
+	host   string // as HOST said
+	bad    int    // commands in a row that made no sense
 
 	refused int // commands that were refused before the login
 }
@@ -247,6 +248,9 @@ func (s *session) loop(ctx context.Context, cancel context.CancelCauseFunc) {
 			until = time.Now().Add(s.patience())
 		}
 		if s.control.held == nil && !s.control.lines.asked {
+			if !s.control.lines.more() {
+				s.flush()
+			}
 			l, ok := s.control.lines.here(until, elsewhere)
 			if ok {
 				s.trace(l)
@@ -270,6 +274,7 @@ func (s *session) loop(ctx context.Context, cancel context.CancelCauseFunc) {
 			clock.Reset(time.Until(until))
 			idle = clock.C
 		}
+		s.flush()
 		select {
 		case l := <-s.control.lines.out:
 			s.control.lines.heard()
@@ -364,6 +369,7 @@ func (s *session) close(cancel context.CancelCauseFunc) {
 	s.srv.early.remove(s)
 	cancel(errControlLost)
 	s.stopTransfer(errControlLost)
+	s.flush()
 	s.port.drop()
 	who := s.info // the last event tells who it was
 	s.logout()
@@ -433,23 +439,47 @@ func (s *session) secure(ctx context.Context) error {
 	return nil
 }
 
-// send writes a reply. A client that does not take it is gone.
+// send sends a reply, together with the next one where the command for that
+// is here already: each of many small files in MODE B has three.
 func (s *session) send(r reply) {
+	s.queue(r)
+	if !s.params.mode.stays || len(s.control.unsent) > maxUnsent || !s.control.lines.more() {
+		s.flush()
+	}
+}
+
+// maxUnsent bounds the replies that wait for others, in bytes.
+const maxUnsent = 4 << 10
+
+// queue puts a reply behind those that wait. Whoever calls it flushes before
+// it waits for anything.
+func (s *session) queue(r reply) {
 	if s.control.conn == nil {
 		return
 	}
-	out := r.wire(s.control.lang, s.info.ID).AppendTo(nil)
+	before := len(s.control.unsent)
+	s.control.unsent = r.wire(s.control.lang, s.info.ID).AppendTo(s.control.unsent)
 	if s.cfg.Trace() {
-		for l := range strings.Lines(string(out)) {
+		for l := range strings.Lines(string(s.control.unsent[before:])) {
 			s.emit(event.Line{Session: s.info, Sent: true, Text: strings.TrimRight(l, "\r\n")})
 		}
 	}
+}
+
+// flush writes the replies that wait. A client that does not take them is
+// gone.
+func (s *session) flush() {
+	if len(s.control.unsent) == 0 {
+		return
+	}
 	s.control.conn.SetWriteDeadline(time.Now().Add(s.srv.cfg.ReplyTimeout))
-	if _, err := s.control.conn.Write(out); err != nil {
+	_, err := s.control.conn.Write(s.control.unsent)
+	s.control.unsent = nil
+	if err != nil {
 		s.end(errControlLost)
 	}
-	// It was this reply's alone: what a later read has to write, to answer a
-	// KeyUpdate, must not run into it.
+	// It was for these replies alone: what a later read has to write, to
+	// answer a KeyUpdate, must not run into it.
 	s.control.conn.SetWriteDeadline(time.Time{})
 }
 

@@ -96,13 +96,17 @@ func (s *session) start(ctx context.Context, t *transfer) {
 	t.done = make(chan error, 1)
 	s.transfer = t
 	s.emit(event.TransferStarted{Session: s.info, Direction: t.direction, Verb: t.verb, Name: t.name.String()})
+	again := t.conn != nil
 	switch {
-	case t.conn != nil:
-		s.send(say("reply.continuing")) // RFC 959 §5.4: 125 where the connection is already open
+	case again:
+		s.queue(say("reply.continuing")) // RFC 959 §5.4: 125 where the connection is already open
 	case t.opening.lines != nil:
-		s.send(t.opening)
+		s.queue(t.opening)
 	default:
-		s.send(say("reply.opening"))
+		s.queue(say("reply.opening"))
+	}
+	if !again {
+		s.flush()
 	}
 	cfg := s.cfg
 	go func() {
@@ -110,6 +114,19 @@ func (s *session) start(ctx context.Context, t *transfer) {
 		t.done <- guard(func() error { return t.perform(ctx, cfg) })
 		s.alarm.ring()
 	}()
+	if !again {
+		return
+	}
+	// A small file over an open connection takes no time: mostly its verdict
+	// can go with the 125. Where it cannot, the client must have that before
+	// it takes or sends data.
+	runtime.Gosched()
+	select {
+	case err := <-t.done:
+		s.settle(err)
+	default:
+		s.flush()
+	}
 }
 
 // perform runs on a goroutine of its own and returns the verdict. The
