@@ -21,7 +21,7 @@ func TestRepliesToCommandsThatAreHereAlreadyGoTogether(t *testing.T) {
 		c := s.Login(t, "diego", "secreto")
 		c.Upload(noise(1), "STOR f")
 		c.Cmd(200, "TYPE I")
-		c.Cmd(200, "MODE "+mode)
+		c.Cmd(200, "MODE %s", mode)
 		c.Raw().SetReadDeadline(time.Now().Add(30 * time.Second))
 		c.Write(strings.Repeat("SIZE f\r\n", commands))
 		got, records, b := 0, 0, make([]byte, 16<<10)
