@@ -48,6 +48,10 @@ type Config struct {
 	FinalTimeout time.Duration
 	// MaxListing bounds the bytes of one listing. 0 means 1 GiB.
 	MaxListing int64
+
+	// MaxLines bounds its lines, which take far more memory than bytes where
+	// they are short. 0 means 4,000,000.
+	MaxLines int
 	// Lang is sent with LANG (RFC 2640) before USER, where the server has it.
 	Lang string
 	// Rate, if not nil, is asked as bytes of file content move in either
@@ -94,6 +98,9 @@ func (cfg Config) withDefaults() Config {
 	}
 	if cfg.FinalTimeout <= 0 {
 		cfg.FinalTimeout = defaultFinalTimeout
+	}
+	if cfg.MaxLines <= 0 {
+		cfg.MaxLines = maxLines
 	}
 	if cfg.MaxListing <= 0 {
 		cfg.MaxListing = maxListing

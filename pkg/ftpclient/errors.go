@@ -69,7 +69,8 @@ var (
 	// ErrLineRefused: [Conn.Quote] does not send this command.
 	ErrLineRefused error = fault.New("client.quote")
 
-	// ErrListingTooLong: a listing went on past [Config.MaxListing] bytes.
+	// ErrListingTooLong: a listing went on past [Config.MaxListing] bytes or
+	// [Config.MaxLines] lines.
 	ErrListingTooLong error = fault.New("client.listing-too-long")
 )
 

@@ -13,6 +13,8 @@ import (
 const (
 	// maxListing bounds the bytes of one listing.
 	maxListing = 1 << 30
+	// maxLines bounds its lines.
+	maxLines = 4_000_000
 	// maxListLine is longer than any path with its facts.
 	maxListLine = 16 << 10
 )
@@ -44,6 +46,7 @@ var errStopped = errors.New("stopped")
 type listing struct {
 	d     io.ReadCloser // its end is the verdict
 	most  int64         // bytes
+	lines int           // at most
 	parse func(line string) (ftp.Entry, error)
 }
 
@@ -57,7 +60,7 @@ func (c *Conn) openListing(ctx context.Context, path string) (*listing, error) {
 		}
 		d, err := c.download(ctx, transferKind{verb: "MLSD", arg: path})
 		if err == nil {
-			return &listing{d: d, most: c.cfg.MaxListing, parse: ftp.ParseFactsLine}, nil
+			return &listing{d: d, most: c.cfg.MaxListing, lines: c.cfg.MaxLines, parse: ftp.ParseFactsLine}, nil
 		}
 		var reply *ReplyError
 		if !errors.As(err, &reply) || reply.Reply.Code != 500 && reply.Reply.Code != 502 {
@@ -123,8 +126,11 @@ func (l *listing) run(yield func(ftp.Entry, error) bool) {
 // each yields the entries up to the end of the listing.
 func (l *listing) each(yield func(ftp.Entry, error) bool) error {
 	lines := ftp.NewLineReader(&bounded{r: l.d, left: l.most}, maxListLine)
-	for {
+	for n := 0; ; n++ {
 		line, err := lines.ReadLine()
+		if err == nil && n >= l.lines {
+			return ErrListingTooLong
+		}
 		var e ftp.Entry
 		switch {
 		case err == io.EOF:

@@ -2,6 +2,7 @@ package ftpclient_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"slices"
@@ -109,6 +110,36 @@ func TestALineWithoutAnEndStopsTheListing(t *testing.T) {
 		t.Errorf("names %q, gaps %v", names, gaps)
 	}
 	inStep(t, c)
+}
+
+// Short lines take fifty times their bytes: a bound of bytes alone lets a
+// server fill the memory.
+func TestAListingOfTooManyShortLinesIsGivenUp(t *testing.T) {
+	for what, line := range map[string]string{"entries": "; %d\r\n", "nonsense": "%d\r\n"} {
+		t.Run(what, func(t *testing.T) {
+			var b strings.Builder
+			for i := range 2000 {
+				fmt.Fprintf(&b, line, i)
+			}
+			s := hostile.Start(t, hostile.Options{Hooks: listing(t, "MLSD", b.String())})
+			read := func(most int) (lines int, last error) {
+				c := login(t, s, func(c *ftpclient.Config) { c.MaxLines = most })
+				for _, err := range c.List(within(t), "") {
+					lines++
+					last = err
+				}
+				inStep(t, c)
+				return lines, last
+			}
+			if lines, err := read(1000); lines != 1001 || !errors.Is(err, ftpclient.ErrListingTooLong) {
+				t.Errorf("%d lines, %v", lines, err)
+			}
+			// The control: without the bound all of them come.
+			if lines, err := read(1 << 30); lines != 2000 || errors.Is(err, ftpclient.ErrListingTooLong) {
+				t.Errorf("%d lines, %v: this shows nothing", lines, err)
+			}
+		})
+	}
 }
 
 func TestAListingMayBeLeftEarly(t *testing.T) {

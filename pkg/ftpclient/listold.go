@@ -106,7 +106,7 @@ func (c *Conn) listAs(ctx context.Context, arg, path string) (*listing, error) {
 	}
 	o := &oldListing{c: c, rest: d}
 	now := time.Now()
-	l := &listing{d: o, most: c.cfg.MaxListing, parse: func(line string) (ftp.Entry, error) {
+	l := &listing{d: o, most: c.cfg.MaxListing, lines: c.cfg.MaxLines, parse: func(line string) (ftp.Entry, error) {
 		e, err := ftp.ParseListLine(line, now)
 		if !e.Precise && !e.ModTime.IsZero() {
 			e.ModTime = e.ModTime.Add(-c.old.zone)

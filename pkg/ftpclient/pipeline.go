@@ -433,7 +433,7 @@ func (p *Pipeline) List() iter.Seq2[ftp.Entry, error] {
 			yield(ftp.Entry{}, err)
 			return
 		}
-		l := &listing{d: a, most: p.c.cfg.MaxListing, parse: ftp.ParseFactsLine}
+		l := &listing{d: a, most: p.c.cfg.MaxListing, lines: p.c.cfg.MaxLines, parse: ftp.ParseFactsLine}
 		l.run(yield)
 	}
 }

@@ -310,6 +310,11 @@ func (s *scanning) folder(ctx context.Context, c *ftpclient.Conn, folder string,
 	var below []string
 	var fatal, failed error
 	for e, err := range list {
+		// What is not understood takes memory as well.
+		if len(found.nodes)+len(found.gaps)+len(found.skipped) > maxEntries {
+			fatal = ErrTooDeep
+			break
+		}
 		if err != nil {
 			if !c.Usable() || ctx.Err() != nil {
 				fatal = err
@@ -352,7 +357,7 @@ func (s *scanning) folder(ctx context.Context, c *ftpclient.Conn, folder string,
 	}
 	s.tree.gaps = append(s.tree.gaps, found.gaps...)
 	s.tree.skipped = append(s.tree.skipped, found.skipped...)
-	if len(s.tree.nodes) > maxEntries {
+	if len(s.tree.nodes)+len(s.tree.gaps)+len(s.tree.skipped) > maxEntries {
 		fatal = ErrTooDeep
 	}
 	if fatal != nil {
