@@ -210,3 +210,44 @@ func TestAPersonIsAskedAboutAnUnknownKeyAndTheRestFollows(t *testing.T) {
 		t.Errorf("exit %d, asked %d times, %v", class, asked, all["trust"])
 	}
 }
+
+// What is well is said to be well, and not more: with what it lacks, where it
+// ends, and by which of its addresses it was reached.
+func TestWhatIsWellIsToldWithItsLimits(t *testing.T) {
+	cert := hostile.Certificate(t, longLived)
+	for name, c := range map[string]struct {
+		options           hostile.Options
+		visit             func(*doctor.Options)
+		check, found, say string
+	}{
+		"a name": {check: "name", found: "doctor.name.ok", say: "192.0.2.7, 2001:db8::7", visit: func(o *doctor.Options) {
+			address := o.Config.Address
+			_, port, _ := net.SplitHostPort(address)
+			o.Config.Address = net.JoinHostPort("ftp.example", port)
+			o.Lookup = func(context.Context, string, string) ([]netip.Addr, error) {
+				return []netip.Addr{netip.MustParseAddr("::ffff:192.0.2.7"), netip.MustParseAddr("2001:db8::7")}, nil
+			}
+			o.Config.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, network, address)
+			}
+		}},
+		"few extensions": {check: "feat", found: "doctor.feat.some", say: "MFMT, HASH", options: hostile.Options{
+			Features: []string{"UTF8", "EPSV", "SIZE", "MDTM", "MLST type*;size*;modify*;", "REST STREAM", "PBSZ", "PROT"}}},
+		"room for two": {check: "count", found: "doctor.count.limit", say: "2", options: hostile.Options{MaxSessions: 2}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.options.RequireReuse, c.options.Certificate = true, &cert
+			s := hostile.Start(t, c.options)
+			o := visit(t, s)
+			o.Most = 3
+			if c.visit != nil {
+				c.visit(&o)
+			}
+			all, _ := examine(t, o)
+			f := all[c.check]
+			if f.State != doctor.Good || key(f.Found) != c.found || !strings.Contains(catalog.Explain(catalog.English, f.Found), c.say) {
+				t.Errorf("%v: %v", f.State, catalog.Explain(catalog.English, f.Found))
+			}
+		})
+	}
+}

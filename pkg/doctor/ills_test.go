@@ -192,6 +192,20 @@ var ills = []struct {
 		options: func(*testing.T, func() *hostile.Server) hostile.Options {
 			return hostile.Options{RequireReuse: true, MaxVersion: tls.VersionTLS12}
 		}},
+	{name: "a certificate that is not valid yet, its key pinned", check: "dates", found: "doctor.dates.early", remedy: "doctor.dates.early.remedy", text: "clock",
+		options: certified(func(c *x509.Certificate) {
+			c.NotBefore, c.NotAfter = time.Now().Add(24*time.Hour), time.Now().Add(90*24*time.Hour)
+		}), visit: pinned},
+	{name: "nobody speaks", check: "greeting", found: "client.lost", remedy: "doctor.greeting.remedy", text: "ftps://HOST", class: ftpclient.CannotConnect,
+		options: hooked(hooks{"": func(s *hostile.Session, _ string) bool { s.Hangup(); return true }})},
+	{name: "AUTH ends the connection", check: "auth", found: "client.lost", remedy: "doctor.auth.remedy", text: "No password was sent", class: ftpclient.CannotConnect,
+		options: hooked(hooks{"AUTH": func(s *hostile.Session, _ string) bool { s.Hangup(); return true }})},
+	{name: "there is no TLS behind AUTH", check: "tls", found: "client.tls", remedy: "doctor.tls.remedy", text: "TLS 1.2 or 1.3", also: []string{"versions"}, class: ftpclient.CannotConnect,
+		options: hooked(hooks{"AUTH": func(s *hostile.Session, _ string) bool { s.Reply(234, "go on"); s.Hangup(); return true }})},
+	{name: "PASV is refused", check: "pasv", found: "client.reply", remedy: "doctor.pasv.refused.remedy", text: "PASV",
+		options: hooked(hooks{"PASV": refuses(502)})},
+	{name: "a file with letters of its own is not there afterwards", check: "utf8", found: "doctor.utf8.gone", remedy: "doctor.utf8.remedy", text: "UTF-8",
+		options: hooked(hooks{"MLSD": func(s *hostile.Session, _ string) bool { stream(s, nil, true); return true }})},
 	{name: "nothing may be deleted", check: "removed", found: "doctor.removed.left", remedy: "doctor.removed.remedy", text: "may not delete", left: true,
 		options: hooked(hooks{"DELE": refuses(550)})},
 }

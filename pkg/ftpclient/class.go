@@ -60,8 +60,9 @@ func Class(err error) ClassCode {
 		return own.Class()
 	case errors.Is(err, context.Canceled):
 		return Interrupted
-	case errors.Is(err, ErrTruncated), errors.Is(err, layer.ErrTruncated):
+	case errors.Is(err, ErrTruncated), errors.Is(err, layer.ErrTruncated) && !errors.As(err, &tlsErr):
 		// Before the reply: whatever the server said, the content is not whole.
+		// In a handshake there is no content yet.
 		return Damaged
 	case errors.Is(err, ErrOtherKey), errors.Is(err, ErrInjected),
 		errors.As(err, &unknownCA), errors.As(err, &verify):
@@ -93,7 +94,7 @@ func Class(err error) ClassCode {
 // broken reports whether a handshake ended because the connection under it
 // did, and not because one side disliked the other.
 func broken(err error) bool {
-	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNABORTED)
+	return errors.Is(err, layer.ErrTruncated) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) || errors.Is(err, syscall.ECONNABORTED)
 }
 
 func classOfReply(e *ReplyError) ClassCode {

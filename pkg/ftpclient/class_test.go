@@ -8,6 +8,7 @@ import (
 
 	"ftps/pkg/ftp"
 	"ftps/pkg/ftpclient"
+	"ftps/pkg/layer"
 )
 
 // A person acts on the exit code: a line that breaks is worth another try, a
@@ -22,6 +23,9 @@ func TestAConnectionThatBreaksIsNoFailureOfTrustAndNoMissingFile(t *testing.T) {
 	}{
 		{"a handshake that was reset", &ftpclient.TLSError{Err: reset}, ftpclient.CannotConnect},
 		{"a data handshake that was reset", fmt.Errorf("RETR: %w", &ftpclient.TLSError{Data: true, Err: reset}), ftpclient.CannotConnect},
+		{"a handshake that was hung up on", &ftpclient.TLSError{Err: layer.ErrTruncated}, ftpclient.CannotConnect},
+		{"a data handshake that was hung up on", fmt.Errorf("RETR: %w", &ftpclient.TLSError{Data: true, Err: layer.ErrTruncated}), ftpclient.CannotConnect},
+		{"a file that was hung up on", layer.ErrTruncated, ftpclient.Damaged},
 		{"a handshake that was refused", &ftpclient.TLSError{Err: fmt.Errorf("remote error: tls: access denied")}, ftpclient.TLSFailed},
 		{"a connection that broke in an earlier command", ftpclient.ErrClosed, ftpclient.CannotConnect},
 		{"a file in use", &ftpclient.ReplyError{Command: "STOR", Reply: busy}, ftpclient.Other},
