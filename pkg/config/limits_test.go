@@ -27,3 +27,34 @@ func TestLimitsAreCountsAndTimes(t *testing.T) {
 		}
 	}
 }
+
+// YAML 1.1 reads off as false; both switch the limit off, and nothing else
+// does.
+func TestALimitIsSwitchedOffByName(t *testing.T) {
+	for _, off := range []string{"off", "false", "'off'"} {
+		w := newWorld(t)
+		w.file("ftps.yaml", "min_rate: "+off+"\nsession_timeout: "+off+"\nban_score: "+off+"\nimplicit_port: "+off+"\nmetrics: "+off+"\n")
+		s, err := w.load()
+		if err != nil {
+			t.Errorf("%s: %v", off, err)
+			continue
+		}
+		if s.MinRate != 0 || s.SessionTimeout != 0 || s.BanScore != 0 || s.Metrics != None {
+			t.Errorf("%s: %d, %v, %d, %q", off, s.MinRate, s.SessionTimeout, s.BanScore, s.Metrics)
+		}
+	}
+	w := newWorld(t)
+	s, err := w.load()
+	if err != nil || s.MinRate == 0 || s.BanScore == 0 {
+		t.Errorf("by themselves: %d, %d, %v", s.MinRate, s.BanScore, err)
+	}
+}
+
+func TestNamesToCertifyAreWrittenAsTheCertificateHasThem(t *testing.T) {
+	w := newWorld(t)
+	w.file("ftps.yaml", "acme_domain: [FTP.Example.com., b.example.com]\nacme_listen: [':443', '127.0.0.1:80']\nacme_directory: https://ca.example/dir\n")
+	s, err := w.load()
+	if err != nil || len(s.ACMEDomains) != 2 || s.ACMEDomains[0] != "ftp.example.com" || len(s.ACMEListen) != 2 || s.ACMEDirectory != "https://ca.example/dir" {
+		t.Errorf("%v, %v, %v, %v", s.ACMEDomains, s.ACMEListen, s.ACMEDirectory, err)
+	}
+}
