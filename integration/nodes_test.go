@@ -1,8 +1,11 @@
 package integration
 
 import (
+	"crypto/sha256"
 	"crypto/tls"
+	"encoding/base64"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -104,6 +107,59 @@ func TestAttackTicketOfAnotherNode(t *testing.T) {
 	if got, err := io.ReadAll(stolen); err != nil || len(got) > 0 {
 		t.Errorf("the thief has %q, %v", got, err)
 	}
+}
+
+// A session carries the certificate that its client began with. A node goes
+// on with it only where its own authorities vouch for that certificate.
+func TestAttackCertificateOfAnotherNodesAuthority(t *testing.T) {
+	dir := t.TempDir()
+	ca, caKey := issue(t, dir, "ca", nil, nil)
+	own, _ := issue(t, dir, "own", ca, caKey)
+	issue(t, dir, "elsewhere", nil, nil)
+	turnKeys(t, dir, "ticket.keys")
+	if _, errs, code := run(t, dir, "secreto\n", "useradd", "bound", "--password-stdin", "--cost", "4"); code != 0 {
+		t.Fatal(errs)
+	}
+	pin := sha256.Sum256(own.RawSubjectPublicKeyInfo)
+	file := filepath.Join(dir, "users.yaml")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bound := strings.Replace(string(text), "- name: bound\n",
+		"- name: bound\n    client_cert: sha256//"+base64.StdEncoding.EncodeToString(pin[:])+"\n", 1)
+	if err := os.WriteFile(file, []byte(bound), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "own.crt"), filepath.Join(dir, "own.key"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache := tls.NewLRUClientSessionCache(1)
+	visit := func(s *server, certs ...tls.Certificate) (c *ftptest.Conn, resumed bool) {
+		c = (&administered{server: s}).dial(t)
+		c.TLS.ServerName, c.TLS.ClientSessionCache, c.TLS.Certificates = "localhost", cache, certs
+		c.Expect(220)
+		c.Cmd(234, "AUTH TLS")
+		c.StartTLS()
+		return c, c.Raw().(*tls.Conn).ConnectionState().DidResume
+	}
+	node := func(ca string) *server {
+		return serveIn(t, dir, "--admin-socket", "off", "--client-ca", ca, "--ticket-keys", "ticket.keys")
+	}
+	one, alike, other := node("ca.crt"), node("ca.crt"), node("elsewhere.crt")
+	c, _ := visit(one, pair)
+	c.Cmd(232, "USER bound")
+	// The session alone, without key and certificate.
+	c, resumed := visit(alike)
+	if c.Cmd(232, "USER bound"); !resumed {
+		t.Error("a node with the same authorities did not go on with it: this shows nothing")
+	}
+	c, resumed = visit(other)
+	if c.Cmd(331, "USER bound"); resumed {
+		t.Error("it went on with the certificate of an authority that it does not know")
+	}
+	c.Cmd(530, "PASS secreto")
 }
 
 func TestAnUpgradeKeepsTheKeysThatNodesShare(t *testing.T) {

@@ -114,6 +114,11 @@ func (d *Daemon) openKeys(cfg *tls.Config) error {
 	}
 	if d.born != nil {
 		elder = d.born.keys()
+		if shared != nil && d.born.hello.OwnKeys {
+			// This upgrade begins to share: what is sealed until the old server
+			// has gone still opens then.
+			shared = append(shared, elder...)
+		}
 	}
 	d.ring = newKeyring(cfg, elder)
 	d.ring.freeze(d.born != nil)

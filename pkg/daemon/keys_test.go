@@ -165,8 +165,14 @@ func TestKeysThatCannotBeReadStartNothingAndLeaveTheOldOnesInUse(t *testing.T) {
 }
 
 // During an upgrade both servers must open what either of them seals: until
-// the old one has gone neither takes new keys.
+// the old one has gone neither takes new keys. What an old server sealed with
+// keys of its own opens afterwards as well, until the file changes.
 func TestASuccessorTakesTheKeysOfTheFileOnceTheOldServerIsGone(t *testing.T) {
+	t.Run("which had an older file", func(t *testing.T) { succeedAnOldServer(t, false) })
+	t.Run("which had keys of its own", func(t *testing.T) { succeedAnOldServer(t, true) })
+}
+
+func succeedAnOldServer(t *testing.T, own bool) {
 	all := newHost(t)
 	file := all.at("ticket.keys")
 	turnKeys(t, file, false)
@@ -183,7 +189,7 @@ func TestASuccessorTakesTheKeysOfTheFileOnceTheOldServerIsGone(t *testing.T) {
 	h.cfg.Elder = young
 	taken := make(chan error, 1)
 	go func() {
-		old.Send(sayHello, helloBody{Keys: [][]byte{before[0][:]}})
+		old.Send(sayHello, helloBody{Keys: [][]byte{before[0][:]}, OwnKeys: own})
 		_, err := old.Receive()
 		if err == nil {
 			err = old.Send(sayGo, json.RawMessage(`{}`))
@@ -207,11 +213,17 @@ func TestASuccessorTakesTheKeysOfTheFileOnceTheOldServerIsGone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if keys := d.ring.freeze(false); len(keys) != 1 || keys[0] != after[0] {
+	if keys := d.ring.freeze(false); keys[0] != after[0] {
 		t.Error("the file's keys are not in use")
 	}
-	if _, resumed := h.arrive(d, "diego", cache); resumed {
-		t.Error("a key that the file has not opens")
+	if _, resumed := h.arrive(d, "diego", cache); resumed != own {
+		t.Errorf("what was sealed meanwhile opens: %v", resumed)
+	}
+	if err := d.rereadKeys(); err != nil {
+		t.Fatal(err)
+	}
+	if keys := d.ring.freeze(false); len(keys) != 1 {
+		t.Errorf("%d keys, and the file has one", len(keys))
 	}
 }
 

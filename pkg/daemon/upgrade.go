@@ -40,9 +40,10 @@ const (
 )
 
 type helloBody struct {
-	Keys  [][]byte
-	Level slog.Level
-	Bans  []banBody
+	Keys    [][]byte
+	OwnKeys bool // they are those of no file
+	Level   slog.Level
+	Bans    []banBody
 
 	// The wall round the old server, which is the new one's as well.
 	WallABI int
@@ -281,7 +282,7 @@ func (d *Daemon) raise(link *handover.Link, cmd *exec.Cmd, ended <-chan error) (
 			return readyBody{}, err
 		}
 	}
-	hello := helloBody{Level: d.Level(), Bans: d.bans.give()}
+	hello := helloBody{Level: d.Level(), Bans: d.bans.give(), OwnKeys: d.cfg.TicketKeys == ""}
 	if d.wall != nil {
 		hello.WallABI, hello.Wall = d.wall.ABI, d.wall.Folders
 	}
