@@ -30,6 +30,7 @@ var (
 	crowd   = flag.Int("crowd", 4, "clients under whose load a server is upgraded")
 	bigMiB  = flag.Int("big", 8, "MiB of the transfers that run through an upgrade")
 	oneport = flag.Bool("oneport", false, "upgrade with a single data port")
+	stall   = flag.Duration("stall", 0, "time for which both servers stand still in the middle of an upgrade")
 )
 
 // build builds the binary as a release of that version.
@@ -110,6 +111,22 @@ func (u *upgradable) end() {
 	for _, pid := range u.pids {
 		for deadline := time.Now().Add(patience); time.Now().Before(deadline) && alive(pid); {
 			time.Sleep(20 * time.Millisecond)
+		}
+	}
+}
+
+// stand has both servers stand still, as a disk or a hypervisor may.
+func (u *upgradable) stand(t *testing.T, span time.Duration) {
+	t.Helper()
+	both := append([]int{u.cmd.Process.Pid}, u.pids...)
+	for _, do := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGCONT} {
+		for _, pid := range both {
+			if err := syscall.Kill(pid, do); err != nil {
+				t.Errorf("process %d: %v", pid, err)
+			}
+		}
+		if do == syscall.SIGSTOP {
+			time.Sleep(span)
 		}
 	}
 }
@@ -360,6 +377,10 @@ func TestAnUpgradeUnderLoadLosesNoTransferAndRefusesNobody(t *testing.T) {
 	l.more(t, int64(*crowd))
 	if now := u.stats(t); now.Version != "9.9.9" || !now.Elder {
 		t.Errorf("%+v", now)
+	}
+	if *stall > 0 {
+		u.stand(t, *stall)
+		l.more(t, int64(*crowd))
 	}
 	_, errs, code := run(t, u.dir, "", "admin", "--admin-socket", u.socket, "upgrade")
 	if code == 0 || !strings.Contains(errs, "still has sessions") {
