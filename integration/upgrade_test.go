@@ -331,7 +331,9 @@ func TestAnUpgradeUnderLoadLosesNoTransferAndRefusesNobody(t *testing.T) {
 	if *oneport {
 		args = append(args, "-D", strconv.Itoa(freeRange(t, 1)))
 	}
-	u := startUpgradable(t, "max_connections_per_address: 1000\n", args...)
+	// Half of two transfers waits while the load goes on, on a slow machine for minutes.
+	const settings = "max_connections_per_address: 1000\nstall_timeout: 10m\n"
+	u := startUpgradable(t, settings, args...)
 	second := filepath.Join(filepath.Dir(u.binary), "second")
 	build(t, second, "9.9.9")
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
@@ -378,9 +380,11 @@ func TestAnUpgradeUnderLoadLosesNoTransferAndRefusesNobody(t *testing.T) {
 	if now := u.stats(t); now.Version != "9.9.9" || !now.Elder {
 		t.Errorf("%+v", now)
 	}
-	if *stall > 0 {
-		u.stand(t, *stall)
-		l.more(t, int64(*crowd))
+	for range 4 {
+		if *stall > 0 {
+			u.stand(t, *stall)
+			l.more(t, int64(*crowd))
+		}
 	}
 	_, errs, code := run(t, u.dir, "", "admin", "--admin-socket", u.socket, "upgrade")
 	if code == 0 || !strings.Contains(errs, "still has sessions") {
@@ -398,7 +402,7 @@ func TestAnUpgradeUnderLoadLosesNoTransferAndRefusesNobody(t *testing.T) {
 		}
 	}
 	// Under the same load.
-	u.settings(t, "max_connections_per_address: 1000\nbanner: after\n")
+	u.settings(t, settings+"banner: after\n")
 	u.admin(t, "reload")
 	l.more(t, int64(*crowd))
 	typed := func(in string, words ...string) {
