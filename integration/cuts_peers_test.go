@@ -445,8 +445,8 @@ func cutsTable() string {
 		"Written by `scripts/interop --table`, in " + form + ", on " + time.Now().UTC().Format("2006-01-02") + ": a gate between `ftps client` and each server closes, resets\n" +
 		"or stalls the data or the control connection behind a TLS record of a 64-record file, behind a record of\n" +
 		"the control connection, or at seeded offsets of a big file. Then the command is given again with `-c`.\n\n" +
-		"*whole at once*: the cut came after the file was proven. *resumed*: the second command went on from what\n" +
-		"was there. *started again*: nothing was there, or too little to be worth a resume. *wrong*: anything else; in\n" +
+		"*whole at once*: the cut came after the file was proven. *resumed*: the second command built upon what\n" +
+		"was there, proven by hash, or, where the server tells none, by fetching it again. *started again*: nothing was there, or too little to be worth a resume. *wrong*: anything else; in\n" +
 		"all others the end is exit 0 with equal content and nothing left beside it.\n\n" +
 		"| server | direction | stream | how | where | cases | exit codes of the first | whole at once | resumed | started again | wrong |\n" +
 		"|---|---|---|---|---|---|---|---|---|---|---|\n" + strings.Join(report.cuts, "\n") + "\n"
