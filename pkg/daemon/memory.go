@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"os"
 	"runtime"
 	"runtime/debug"
 	figures "runtime/metrics"
@@ -13,6 +14,7 @@ import (
 type memory struct {
 	allocated uint64 // at the last look
 	busy      bool   // since memory was given back
+	tight     bool   // a large heap may grow by half only
 }
 
 const (
@@ -21,6 +23,16 @@ const (
 	calm = 4 << 20
 	// worth is how much must be kept unused for a collection to pay.
 	worth = 8 << 20
+	// large is what thousands of sessions hold. To collect as often as Go does
+	// leaves as much garbage beside them again; half of that costs nothing
+	// that can be measured, since so large a heap is collected seldom.
+	large = 16 << 20
+)
+
+// The growth of the heap after which garbage is looked for, in percent.
+const (
+	usualGrowth = 100
+	tightGrowth = 50
 )
 
 // look is called every now and then. It gives memory back once after each
@@ -33,6 +45,7 @@ func (m *memory) look() (freed bool) {
 		{Name: "/memory/classes/total:bytes"},
 	}
 	figures.Read(sample)
+	m.tighten(sample[1].Value.Uint64())
 	allocated := sample[0].Value.Uint64()
 	quiet := allocated-m.allocated < calm
 	m.allocated = allocated
@@ -48,4 +61,17 @@ func (m *memory) look() (freed bool) {
 	runtime.GC() // each collection halves a stack that is too large
 	debug.FreeOSMemory()
 	return true
+}
+
+// tighten chooses how far the heap may grow, unless whoever runs the server
+// has (GOGC).
+func (m *memory) tighten(live uint64) {
+	if tight := live >= large; tight != m.tight && os.Getenv("GOGC") == "" {
+		m.tight = tight
+		growth := usualGrowth
+		if tight {
+			growth = tightGrowth
+		}
+		debug.SetGCPercent(growth)
+	}
 }

@@ -106,6 +106,9 @@ func matching(entries iter.Seq2[vfs.Info, error], pattern string) iter.Seq2[vfs.
 // would cost the client twenty times the work.
 const listBuffer = 16 << 10
 
+// breathEntries is after how many entries the clock is looked at: some 100 µs.
+const breathEntries = 64
+
 // forges reports whether a name would be more than one line of a listing. (A
 // variable for the test that sees what happens without it.)
 var forges = func(name string) bool { return strings.ContainsAny(name, "\r\n\x00") }
@@ -119,7 +122,11 @@ func (s *session) sendEntries(folder vfs.Name, entries iter.Seq2[vfs.Info, error
 	t := &transfer{direction: event.Listing, name: folder}
 	t.carry = func(ctx context.Context, f frame) error {
 		out := bufio.NewWriterSize(f.out, listBuffer)
+		pace, n := newBreather(), 0
 		for info, err := range entries {
+			if n++; n%breathEntries == 0 {
+				pace.breathe()
+			}
 			if err != nil {
 				return blame(errSource, err)
 			}
