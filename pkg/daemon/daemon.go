@@ -583,10 +583,14 @@ func (d *Daemon) housekeeping(ctx context.Context) {
 	var memory memory
 	tick := time.NewTicker(15 * time.Second)
 	defer tick.Stop()
+	often := time.NewTicker(2 * time.Second)
+	defer often.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-often.C:
+			memory.glance()
 		case now := <-tick.C:
 			d.expire(now)
 			memory.look()
