@@ -65,6 +65,14 @@ func (a away) Open(ctx context.Context, name vfs.Name) (vfs.File, error) {
 	return awayFile{f, &waiting{deaf: a.deaf, ended: make(chan struct{}), back: a.back, at: a.at}, a.fail}, err
 }
 
+func (a away) Sum(ctx context.Context, name vfs.Name, algorithm string) (sum []byte, length int64, err error) {
+	if algorithm != "SHA-256" {
+		return nil, 0, errors.ErrUnsupported
+	}
+	info, err := a.FS.Stat(ctx, name)
+	return []byte{0xab}, info.Size, err
+}
+
 func (a away) Create(ctx context.Context, name vfs.Name, how vfs.How) (vfs.Upload, error) {
 	u, err := a.FS.Create(ctx, name, how)
 	return awayUpload{u, &waiting{deaf: a.deaf, ended: make(chan struct{}), back: a.back, at: a.at}}, err
@@ -77,10 +85,7 @@ func (f awayFile) Read([]byte) (int, error) {
 	return 0, f.wait()
 }
 func (f awayFile) ReadAt([]byte, int64) (int, error) { return 0, io.ErrUnexpectedEOF }
-func (f awayFile) Sum(algorithm string) (sum []byte, ok bool) {
-	return []byte{0xab}, algorithm == "SHA-256"
-}
-func (u awayUpload) Write([]byte) (int, error) { return 0, u.wait() }
+func (u awayUpload) Write([]byte) (int, error)       { return 0, u.wait() }
 
 func serveAway(t *testing.T, a away) *ftptest.Conn {
 	a.FS = memfs.New()

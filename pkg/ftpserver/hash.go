@@ -107,6 +107,11 @@ func (s *session) hashable(ctx context.Context, verb string, name vfs.Name) (vfs
 
 // sum hashes a file, or a range of it, and returns the range as it was.
 func (s *session) sum(ctx context.Context, verb string, name vfs.Name, r ftp.Range, alg algorithm) ([]byte, ftp.Range, error) {
+	if r.IsWhole() && s.login.account.Perm&vfs.Read != 0 {
+		if sum, length, err := s.login.account.FS.Sum(ctx, name, alg.name); err == nil {
+			return sum, ftp.Range{First: 0, Last: length - 1}, nil
+		}
+	}
 	file, err := s.hashable(ctx, verb, name)
 	if err != nil {
 		return nil, r, err
@@ -118,11 +123,6 @@ func (s *session) sum(ctx context.Context, verb string, name vfs.Name, r ftp.Ran
 	}
 	if r.First > length || r.Last >= length {
 		return nil, r, vfs.ErrOffset
-	}
-	if stored, ok := file.(vfs.Summed); ok && r.Len() == length {
-		if sum, known := stored.Sum(alg.name); known {
-			return sum, r, nil
-		}
 	}
 	h := alg.new()
 	// A hash is a core's work for as long as the file is long, and one line

@@ -69,12 +69,6 @@ type File interface {
 	Info() Info // as of the moment it was opened
 }
 
-// Summed is a [File] whose store may know a hash of the content already.
-type Summed interface {
-	// Sum returns the hash by one algorithm as HASH names it ("SHA-256").
-	Sum(algorithm string) (sum []byte, ok bool)
-}
-
 // Interruptible is a [File] or an [Upload] whose bytes travel: reading and
 // writing may have to wait for a store that does not answer.
 type Interruptible interface {
@@ -119,6 +113,12 @@ type FS interface {
 	// written to it meanwhile may show or not. A store that cannot read a
 	// part back answers errors.ErrUnsupported.
 	OpenPart(ctx context.Context, name Name) (File, error)
+
+	// Sum returns the hash of a whole file by one algorithm as HASH names it
+	// ("SHA-256"), and its length in bytes, where the tree knows them without
+	// reading the file. In every other case it answers an error, mostly
+	// errors.ErrUnsupported, and Open tells what is the matter.
+	Sum(ctx context.Context, name Name, algorithm string) (sum []byte, length int64, err error)
 
 	Mkdir(ctx context.Context, name Name) error
 	Rmdir(ctx context.Context, name Name) error      // parts in it do not count as content and go with it

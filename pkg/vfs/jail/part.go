@@ -114,6 +114,11 @@ func (f *FS) Part(ctx context.Context, name vfs.Name) (int64, error) {
 	return size, err
 }
 
+// Sum implements [vfs.FS]: a disk keeps no hashes.
+func (f *FS) Sum(context.Context, vfs.Name, string) ([]byte, int64, error) {
+	return nil, 0, errors.ErrUnsupported
+}
+
 // OpenPart implements [vfs.FS].
 func (f *FS) OpenPart(ctx context.Context, name vfs.Name) (vfs.File, error) {
 	var opened *file

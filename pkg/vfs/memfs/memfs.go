@@ -8,6 +8,7 @@ package memfs
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io/fs"
 	"iter"
 	"math"
@@ -191,6 +192,11 @@ func (f *FS) Open(ctx context.Context, name vfs.Name) (vfs.File, error) {
 func (f *FS) Part(ctx context.Context, name vfs.Name) (int64, error) {
 	data, err := f.part(ctx, name)
 	return int64(len(data)), err
+}
+
+// Sum implements [vfs.FS]: it keeps no hashes.
+func (f *FS) Sum(context.Context, vfs.Name, string) ([]byte, int64, error) {
+	return nil, 0, errors.ErrUnsupported
 }
 
 // OpenPart implements [vfs.FS].

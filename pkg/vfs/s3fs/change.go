@@ -38,7 +38,16 @@ func (f *FS) Mkdir(ctx context.Context, name vfs.Name) error {
 	if name.IsRoot() {
 		return fs.ErrExist
 	}
-	_, _, err := f.kind(ctx, name)
+	key, err := f.folderKey(name)
+	if err != nil {
+		return err
+	}
+	done, err := f.store.turn.take(ctx, f.at(key))
+	if err != nil {
+		return err
+	}
+	defer done()
+	_, _, err = f.kind(ctx, name)
 	if err == nil {
 		return fs.ErrExist
 	}
@@ -48,11 +57,33 @@ func (f *FS) Mkdir(ctx context.Context, name vfs.Name) error {
 	if err := f.mustBeFolder(ctx, name.Parent()); err != nil {
 		return err
 	}
-	key, err := f.folderKey(name)
-	if err != nil {
+	err = f.mark(ctx, key)
+	if err == nil {
+		f.store.seen.made(f.at(key))
+		f.store.seen.folders.learn(f.at(key), struct{}{})
+	}
+	return err
+}
+
+// mark makes the marker of a folder, or tells that there is one. It is never
+// replaced: MinIO lists an object that is being replaced as if it were gone,
+// and the folder with it.
+func (f *FS) mark(ctx context.Context, key string) error {
+	var once minio.PutObjectOptions
+	once.SetMatchETagExcept("*")
+	_, _, err := f.put(ctx, key, nil, once)
+	if errors.Is(err, vfs.ErrBusy) {
+		return fs.ErrExist
+	}
+	return err
+}
+
+// marked is mark where it is well that there is one already.
+func (f *FS) marked(ctx context.Context, key string) error {
+	if err := f.mark(ctx, key); !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	return f.putSmall(ctx, key, nil)
+	return nil
 }
 
 // keepFolder makes the marker of a folder that only its files implied, before
@@ -67,7 +98,7 @@ func (f *FS) keepFolder(ctx context.Context, folder vfs.Name) error {
 	}
 	when, err := f.folderTime(ctx, key)
 	if err == nil && when.IsZero() || isNotExist(err) {
-		return f.putSmall(ctx, key, nil)
+		return f.marked(ctx, key)
 	}
 	return err
 }
@@ -169,19 +200,19 @@ func (f *FS) removeFile(ctx context.Context, name vfs.Name) error {
 		return err
 	}
 	defer f.store.seen.forget(f.at(key))
-	err = f.quota.Free(func() (int64, error) {
-		info, err := f.store.core.StatObject(ctx, f.bucket, key, minio.StatObjectOptions{})
-		if err != nil {
-			if notFound(err) {
-				return 0, fs.ErrNotExist
-			}
-			return 0, explain(ctx, err)
-		}
-		return info.Size, f.delete(ctx, key)
-	})
+	done, err := f.store.turn.take(ctx, f.at(key))
 	if err != nil {
 		return err
 	}
+	defer done()
+	o, err := f.head(ctx, key)
+	if err == nil {
+		err = f.delete(ctx, key)
+	}
+	if err != nil {
+		return err
+	}
+	f.quota.Shrink(o.size)
 	if prefix, err := f.beside(hiddenTime, name); err == nil {
 		return f.removeAll(ctx, prefix, "")
 	}
@@ -259,18 +290,22 @@ func (f *FS) renameFile(ctx context.Context, from, to vfs.Name, o object) error 
 	}
 	defer f.store.seen.forget(f.at(source))
 	defer f.store.seen.forget(f.at(target))
-	var etag string
-	err = f.quota.Free(func() (freed int64, err error) {
-		if old, err := f.store.core.StatObject(ctx, f.bucket, target, minio.StatObjectOptions{}); err == nil {
-			freed = old.Size
-		}
-		etag, err = f.copy(ctx, source, target, o)
-		if err == nil {
-			err = f.delete(ctx, source)
-		}
-		return freed, err
-	})
+	done, err := f.store.turn.take(ctx, f.at(source), f.at(target))
 	if err != nil {
+		return err
+	}
+	defer done()
+	old, err := f.head(ctx, target)
+	if err != nil && !isNotExist(err) {
+		return err
+	}
+	etag, err := f.copy(ctx, source, target, o)
+	if err != nil {
+		return err
+	}
+	f.quota.Shrink(old.size)
+	if err := f.delete(ctx, source); err != nil {
+		f.quota.Grow(o.size) // both are there
 		return err
 	}
 	if prefix, err := f.beside(hiddenTime, from); err == nil {
@@ -384,7 +419,7 @@ func (f *FS) renameFolder(ctx context.Context, from, to vfs.Name) error {
 			return err
 		}
 	}
-	return f.putSmall(ctx, target, nil) // also where only files implied it
+	return f.marked(ctx, target) // also where only files implied it
 }
 
 // timesOf reads the times among a folder's keys, by the key of the file.
@@ -406,7 +441,7 @@ func (f *FS) moveCopy(ctx context.Context, o minio.ObjectInfo, target string, ti
 		return nil
 	}
 	if strings.HasSuffix(o.Key, "/") {
-		return f.putSmall(ctx, target, nil) // some stores copy no markers
+		return f.marked(ctx, target) // some stores copy no markers
 	}
 	r, isRecord := parseRecord(o.Key)
 	if isRecord && r.id != "" {

@@ -55,8 +55,8 @@ func (f *FS) Open(ctx context.Context, name vfs.Name) (vfs.File, error) {
 		fs: f, key: key, info: o.info(name.Base()), etag: o.etag, size: o.size,
 		ctx: alive, cancel: cancel, body: body,
 	}
-	if sum, err := base64.StdEncoding.DecodeString(info.ChecksumSHA256); err == nil && len(sum) == sha256.Size {
-		file.sum = sum
+	if sum := sumOf(info); sum != nil {
+		f.store.seen.objects.learn(f.at(key), known{o.etag, o.size, sum, true})
 	}
 	if o.size <= wholeRead {
 		if err := file.keep(); err != nil {
@@ -65,6 +65,38 @@ func (f *FS) Open(ctx context.Context, name vfs.Name) (vfs.File, error) {
 		}
 	}
 	return file, nil
+}
+
+// Sum implements [vfs.FS]. Files that were stored in pieces have none.
+func (f *FS) Sum(ctx context.Context, name vfs.Name, algorithm string) ([]byte, int64, error) {
+	if ctx.Err() != nil {
+		return nil, 0, context.Cause(ctx)
+	}
+	key, err := f.key(name)
+	if err != nil || name.IsRoot() || algorithm != "SHA-256" {
+		return nil, 0, errors.ErrUnsupported
+	}
+	if k, ok := f.store.seen.objects.knows(f.at(key)); ok && k.sum != nil {
+		return k.sum, k.size, nil
+	}
+	info, err := f.store.core.StatObject(ctx, f.bucket, key, minio.StatObjectOptions{Checksum: true})
+	if err != nil {
+		return nil, 0, explain(ctx, err)
+	}
+	if sum := sumOf(info); sum != nil {
+		return sum, info.Size, nil
+	}
+	return nil, 0, errors.ErrUnsupported
+}
+
+// sumOf is the SHA-256 of a whole object as the store keeps it, or nil: that
+// of an object in pieces is a hash of hashes, and told in another form.
+func sumOf(info minio.ObjectInfo) []byte {
+	sum, err := base64.StdEncoding.DecodeString(info.ChecksumSHA256)
+	if err != nil || len(sum) != sha256.Size {
+		return nil
+	}
+	return sum
 }
 
 // file reads one object as it was when it was opened. One answer of the
@@ -76,7 +108,6 @@ type file struct {
 	info   vfs.Info
 	etag   string
 	size   int64
-	sum    []byte // SHA-256 as the store keeps it, nil where it does not
 	ctx    context.Context
 	cancel context.CancelFunc
 	whole  *bytes.Reader // small files
@@ -99,11 +130,6 @@ func (f *file) keep() error {
 
 // Info implements [vfs.File].
 func (f *file) Info() vfs.Info { return f.info }
-
-// Sum implements [vfs.Summed].
-func (f *file) Sum(algorithm string) ([]byte, bool) {
-	return f.sum, algorithm == "SHA-256" && f.sum != nil
-}
 
 // Interrupt implements [vfs.Interruptible].
 func (f *file) Interrupt() { f.cancel() }

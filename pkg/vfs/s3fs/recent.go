@@ -6,102 +6,84 @@ import (
 	"time"
 )
 
-// recent is what this process learned of a store in the last moments, so
-// that many small files in one folder do not ask for the same things again
-// and again. It holds nothing that is wrong to believe for that long: that a
-// folder is there (a file in it implies it again), that no broken upload lies
-// in a folder (one that is overlooked is swept later; who goes on from one
-// asks), and what was stored under a key (a time counts only for the ETag that
-// it was given to).
-type recent struct {
-	mu       sync.Mutex
-	folders  map[string]time.Time // by bucket and key
-	partless map[string]time.Time // the same
-	stored   map[string]stored    // by bucket and key
+// seen is what this process learned of a store in the last moments, so that
+// many small files in one folder do not ask for the same things again and
+// again. It holds nothing that is wrong to believe for that long. Keys are
+// those of [FS.at].
+type seen struct {
+	folders  recent[struct{}] // is there: a file in it implies it again
+	partless recent[struct{}] // no broken upload lies in it: one that is overlooked is swept later, and who goes on from one asks
+	objects  recent[known]    // what lies under a key: a time counts only for the ETag that it was given to
+	names    recent[*names]   // what a folder holds: what another server put there meanwhile is replaced, as it would be a moment later
 }
 
-// stored is an object of this process's making.
-type stored struct {
+// known is an object that this process stored or read.
+type known struct {
 	etag  string
-	when  time.Time
-	timed bool // there may be times of the name already
-}
-
-// believed is how long.
-const believed = 2 * time.Second
-
-// many bounds each table.
-const many = 10_000
-
-func fresh(when time.Time) bool { return time.Since(when) < believed }
-
-func (r *recent) isFolder(at string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return fresh(r.folders[at])
-}
-
-func (r *recent) sawFolder(at string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.folders) >= many || r.folders == nil {
-		r.folders = make(map[string]time.Time)
-	}
-	r.folders[at] = time.Now()
-}
-
-func (r *recent) isPartless(folder string) bool {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return fresh(r.partless[folder])
-}
-
-func (r *recent) sawNoParts(folder string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.partless) >= many || r.partless == nil {
-		r.partless = make(map[string]time.Time)
-	}
-	r.partless[folder] = time.Now()
-}
-
-func (r *recent) madePart(folder string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.partless, folder)
-}
-
-func (r *recent) didStore(at, etag string, timed bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if len(r.stored) >= many || r.stored == nil {
-		r.stored = make(map[string]stored)
-	}
-	r.stored[at] = stored{etag, time.Now(), timed}
-}
-
-func (r *recent) hasStored(at string) (stored, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	s := r.stored[at]
-	return s, fresh(s.when)
+	size  int64
+	sum   []byte // SHA-256, nil where the store keeps none
+	timed bool   // there may be times of the name already
 }
 
 // forget drops all that is believed of a key, and of what lies below it.
-func (r *recent) forget(at string) {
+func (s *seen) forget(at string) {
+	s.folders.forget(at)
+	s.partless.forget(at)
+	s.objects.forget(at)
+	s.names.forget(at)
+}
+
+// made notes what this process made.
+func (s *seen) made(at string) {
+	folder, base := at[:strings.LastIndexByte(at, '/')], at[strings.LastIndexByte(at, '/')+1:]
+	if n, ok := s.names.knows(folder); ok {
+		n.add(base)
+	}
+}
+
+// believed is how long, and many how much of a kind.
+const (
+	believed = 2 * time.Second
+	many     = 10_000
+)
+
+// recent is what was learned of one kind, each fact for a moment.
+type recent[V any] struct {
+	mu    sync.Mutex
+	facts map[string]fact[V]
+}
+
+type fact[V any] struct {
+	value V
+	when  time.Time
+}
+
+func (r *recent[V]) learn(at string, value V) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.stored, at)
-	for _, table := range []map[string]time.Time{r.folders, r.partless} {
-		for key := range table {
-			if strings.HasPrefix(key, at+"/") || key == at {
-				delete(table, key)
-			}
-		}
+	if len(r.facts) >= many || r.facts == nil {
+		r.facts = make(map[string]fact[V])
 	}
-	for key := range r.stored {
-		if strings.HasPrefix(key, at+"/") {
-			delete(r.stored, key)
+	r.facts[at] = fact[V]{value, time.Now()}
+}
+
+func (r *recent[V]) knows(at string) (value V, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f, ok := r.facts[at]
+	if !ok || time.Since(f.when) >= believed {
+		return value, false
+	}
+	return f.value, true
+}
+
+// forget drops a key and what lies below it.
+func (r *recent[V]) forget(at string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for key := range r.facts {
+		if key == at || strings.HasPrefix(key, at+"/") {
+			delete(r.facts, key)
 		}
 	}
 }

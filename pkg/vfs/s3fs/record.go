@@ -193,13 +193,13 @@ func (f *FS) abandon(ctx context.Context, r record) error {
 
 // partless reports that no broken upload lies in a folder.
 func (f *FS) partless(ctx context.Context, folder string) bool {
-	if f.store.seen.isPartless(f.at(folder)) {
+	if _, ok := f.store.seen.partless.knows(f.at(folder)); ok {
 		return true
 	}
 	for range f.objects(ctx, folder+hiddenPart+"/", listing{limit: 1}) {
 		return false
 	}
-	f.store.seen.sawNoParts(f.at(folder))
+	f.store.seen.partless.learn(f.at(folder), struct{}{})
 	return true
 }
 

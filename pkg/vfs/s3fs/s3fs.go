@@ -85,7 +85,8 @@ type Store struct {
 	core minio.Core
 	opts Options
 	http *http.Transport
-	seen recent
+	seen seen
+	turn turns // of those that change one file or folder
 
 	mu      sync.Mutex
 	uploads map[string]int  // under way in this process, by the prefix of their folder

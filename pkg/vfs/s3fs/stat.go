@@ -2,6 +2,7 @@ package s3fs
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"strings"
 	"time"
@@ -50,37 +51,37 @@ func (f *FS) Stat(ctx context.Context, name vfs.Name) (vfs.Info, error) {
 }
 
 // at is what recent knows a key by.
-func (f *FS) at(key string) string { return f.bucket + "/" + strings.TrimSuffix(key, "/") }
+func (f *FS) at(key string) string { return strings.TrimSuffix(f.bucket+"/"+key, "/") }
 
-// find finds out what a key is: one short listing tells of the file and of
-// the folder. A file's time is that of the store.
-func (f *FS) find(ctx context.Context, key string) (o object, isFile bool, err error) {
-	page, err := f.store.core.ListObjectsV2(f.bucket, key, "", "", "/", nearby)
-	if ctx.Err() != nil {
-		return object{}, false, context.Cause(ctx)
+// head asks for the object of one key; fs.ErrNotExist where there is none. The
+// answer has no body, so it does not tell why something is forbidden.
+func (f *FS) head(ctx context.Context, key string) (object, error) {
+	info, err := f.store.core.StatObject(ctx, f.bucket, key, minio.StatObjectOptions{})
+	if err == nil {
+		return object{size: info.Size, etag: clean(info.ETag), time: info.LastModified}, nil
 	}
-	if err != nil && !notFound(err) {
-		return object{}, false, explain(ctx, err)
+	if ctx.Err() == nil && notFound(err) {
+		return object{}, fs.ErrNotExist
 	}
-	for _, c := range page.Contents {
-		if c.Key == key {
-			return object{size: c.Size, etag: clean(c.ETag), time: c.LastModified}, true, nil
-		}
-	}
-	for _, p := range page.CommonPrefixes {
-		if p.Prefix == key+"/" {
-			return object{}, false, nil
-		}
-	}
-	if page.IsTruncated { // many names begin like this one
-		_, err := f.folderTime(ctx, key+"/")
-		return object{}, false, err
-	}
-	return object{}, false, fs.ErrNotExist
+	return object{}, explain(ctx, err)
 }
 
-// nearby is how many keys find asks for.
-const nearby = 50
+// find finds out what a key is. A file's time is that of the store. The file
+// is asked for by its key: a listing may overlook one that is being replaced.
+func (f *FS) find(ctx context.Context, key string) (o object, isFile bool, err error) {
+	o, forbidden := f.head(ctx, key)
+	if forbidden == nil {
+		return o, true, nil
+	}
+	if !isNotExist(forbidden) && !errors.Is(forbidden, fs.ErrPermission) {
+		return object{}, false, forbidden
+	}
+	_, err = f.folderTime(ctx, key+"/")
+	if isNotExist(err) {
+		err = forbidden // or merely not there
+	}
+	return object{}, false, err
+}
 
 // kind is find for a name, with the error for one that is not there.
 func (f *FS) kind(ctx context.Context, name vfs.Name) (o object, isFile bool, err error) {
@@ -139,7 +140,7 @@ func (f *FS) missing(ctx context.Context, name vfs.Name) error {
 		if err != nil {
 			return err
 		}
-		if f.store.seen.isFolder(f.at(key)) {
+		if _, ok := f.store.seen.folders.knows(f.at(key)); ok {
 			break
 		}
 		_, isFile, err := f.find(ctx, key)
@@ -147,7 +148,7 @@ func (f *FS) missing(ctx context.Context, name vfs.Name) error {
 		case isFile:
 			return vfs.ErrNotDir
 		case err == nil:
-			f.store.seen.sawFolder(f.at(key))
+			f.store.seen.folders.learn(f.at(key), struct{}{})
 			return fs.ErrNotExist
 		case !isNotExist(err):
 			return err
@@ -162,8 +163,11 @@ func (f *FS) mustBeFolder(ctx context.Context, name vfs.Name) error {
 		return nil
 	}
 	key, err := f.key(name)
-	if err != nil || f.store.seen.isFolder(f.at(key)) {
+	if err != nil {
 		return err
+	}
+	if _, ok := f.store.seen.folders.knows(f.at(key)); ok {
+		return nil
 	}
 	_, isFile, err := f.kind(ctx, name)
 	switch {
@@ -172,7 +176,7 @@ func (f *FS) mustBeFolder(ctx context.Context, name vfs.Name) error {
 	case isFile:
 		return vfs.ErrNotDir
 	}
-	f.store.seen.sawFolder(f.at(key))
+	f.store.seen.folders.learn(f.at(key), struct{}{})
 	return nil
 }
 

@@ -65,9 +65,11 @@ func (f *FS) Chtimes(ctx context.Context, name vfs.Name, mtime time.Time) error 
 	if err != nil {
 		return err
 	}
-	if s, ok := f.store.seen.hasStored(f.at(key)); ok {
-		f.store.seen.didStore(f.at(key), s.etag, true)
-		return f.give(ctx, name, s.etag, mtime, s.timed)
+	if k, ok := f.store.seen.objects.knows(f.at(key)); ok {
+		timed := k.timed
+		k.timed = true
+		f.store.seen.objects.learn(f.at(key), k)
+		return f.give(ctx, name, k.etag, mtime, timed)
 	}
 	o, isFile, err := f.kind(ctx, name)
 	if err != nil {

@@ -66,6 +66,7 @@ type upload struct {
 
 	id     string // of the multipart upload
 	etag   string // of the file, once it is one
+	sum    []byte // its SHA-256, where the store keeps it
 	record *record
 	buf    []byte
 	turns  chan []byte // one token for each piece that may travel: the buffer of the next
@@ -125,7 +126,7 @@ func (s *Store) enter(folder string, n int) {
 }
 
 func (u *upload) open(ctx context.Context) error {
-	o, isFile, err := u.fs.find(ctx, u.key)
+	o, isFile, err := u.look(ctx)
 	switch {
 	case isNotExist(err):
 		if err := u.fs.mustBeFolder(ctx, u.name.Parent()); err != nil {
@@ -141,6 +142,15 @@ func (u *upload) open(ctx context.Context) error {
 	}
 	u.old = &o
 	return u.openCopy(ctx)
+}
+
+// look is find, which who only writes to a new file of a folder in use can
+// mostly do without.
+func (u *upload) look(ctx context.Context) (o object, isFile bool, err error) {
+	if plain := u.how.Offset == 0 && !u.how.Append && !u.how.New; plain && u.fs.vacant(ctx, u.folder, u.name.Base()) {
+		return object{}, false, fs.ErrNotExist
+	}
+	return u.fs.find(ctx, u.key)
 }
 
 // openNew goes on from what a broken upload left, or begins anew.
@@ -401,7 +411,7 @@ func (u *upload) multipart(ctx context.Context) error {
 		u.id, u.record = id, &r
 	}
 	if err == nil {
-		u.fs.store.seen.madePart(u.fs.at(u.folder))
+		u.fs.store.seen.partless.forget(u.fs.at(u.folder))
 		err = u.fs.putSmall(ctx, u.record.key, nil)
 	}
 	return err
@@ -469,15 +479,15 @@ func (s *Store) sign(content []byte) minio.PutObjectPartOptions {
 // putSmall stores a whole object, with its SHA-256 for the store to check
 // and keep.
 func (f *FS) putSmall(ctx context.Context, key string, content []byte) error {
-	_, err := f.put(ctx, key, content, minio.PutObjectOptions{})
+	_, _, err := f.put(ctx, key, content, minio.PutObjectOptions{})
 	return err
 }
 
-func (f *FS) put(ctx context.Context, key string, content []byte, opts minio.PutObjectOptions) (etag string, err error) {
+func (f *FS) put(ctx context.Context, key string, content []byte, opts minio.PutObjectOptions) (etag string, hash []byte, err error) {
 	sum := sha256.Sum256(content)
 	opts.UserMetadata = map[string]string{"x-amz-checksum-sha256": base64.StdEncoding.EncodeToString(sum[:])}
 	done, err := f.store.core.PutObject(ctx, f.bucket, key, bytes.NewReader(content), int64(len(content)), "", hex.EncodeToString(sum[:]), opts)
-	return clean(done.ETag), explain(ctx, err)
+	return clean(done.ETag), sum[:], explain(ctx, err)
 }
 
 // Commit implements [vfs.Upload].
@@ -503,12 +513,14 @@ func (u *upload) Commit(ctx context.Context) error {
 	if err := u.failed(); err != nil {
 		return err
 	}
-	err := u.fs.quota.Free(func() (int64, error) { return u.place(ctx) })
+	freed, err := u.place(ctx)
 	if err != nil {
 		return err
 	}
+	u.fs.quota.Shrink(freed)
+	u.fs.store.seen.made(u.fs.at(u.key))
 	u.settle()
-	u.fs.store.seen.didStore(u.fs.at(u.key), u.etag, u.old != nil)
+	u.fs.store.seen.objects.learn(u.fs.at(u.key), known{u.etag, u.length, u.sum, u.old != nil})
 	u.tidy(ctx)
 	return nil
 }
@@ -516,6 +528,11 @@ func (u *upload) Commit(ctx context.Context) error {
 // place makes the upload the file of its name and returns the bytes that the
 // old one held.
 func (u *upload) place(ctx context.Context) (freed int64, err error) {
+	done, err := u.fs.store.turn.take(ctx, u.fs.at(u.key))
+	if err != nil {
+		return 0, err
+	}
+	defer done()
 	if u.fs.quota != nil || u.how.New {
 		info, err := u.fs.store.core.StatObject(ctx, u.fs.bucket, u.key, minio.StatObjectOptions{})
 		switch {
@@ -537,7 +554,7 @@ func (u *upload) place(ctx context.Context) (freed int64, err error) {
 	if u.how.New {
 		opts.SetMatchETagExcept("*")
 	}
-	u.etag, err = u.fs.put(ctx, u.key, u.buf, opts)
+	u.etag, u.sum, err = u.fs.put(ctx, u.key, u.buf, opts)
 	if u.how.New && errors.Is(err, vfs.ErrBusy) {
 		err = fs.ErrExist // somebody was faster
 	}
@@ -559,7 +576,7 @@ func (u *upload) tidy(ctx context.Context) {
 			u.fs.removeAll(ctx, prefix, "")
 		}
 	}
-	if u.record == nil && u.fs.store.seen.isPartless(u.fs.at(u.folder)) {
+	if _, ok := u.fs.store.seen.partless.knows(u.fs.at(u.folder)); ok && u.record == nil {
 		return
 	}
 	all, err := u.fs.records(ctx, u.name)
@@ -630,7 +647,7 @@ func (u *upload) leave(ctx context.Context) error {
 	if !whole {
 		u.buf = nil
 	}
-	u.fs.store.seen.madePart(u.fs.at(u.folder))
+	u.fs.store.seen.partless.forget(u.fs.at(u.folder))
 	if err := u.fs.putSmall(ctx, u.record.key, u.buf); err != nil {
 		return err
 	}

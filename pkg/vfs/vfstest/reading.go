@@ -1,6 +1,9 @@
 package vfstest
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -112,6 +115,24 @@ var reading = []promise{
 			}
 			if seen++; seen == 3 {
 				break
+			}
+		}
+	}},
+	{"a hash that the tree knows is that of the file as it is", func(b *bench) {
+		for _, content := range []string{"one", "another"} {
+			b.put("/f", content)
+			sum, length, err := b.Sum(b.Context(), b.at("/f"), "SHA-256")
+			want := sha256.Sum256([]byte(content))
+			if !errors.Is(err, errors.ErrUnsupported) && (err != nil || length != int64(len(content)) || !bytes.Equal(sum, want[:])) {
+				b.Errorf("%x of %d bytes: %v", sum, length, err)
+			}
+		}
+		if err := b.Remove(b.Context(), b.at("/f")); err != nil {
+			b.Fatal(err)
+		}
+		for _, path := range []string{"/", "/f"} {
+			if sum, _, err := b.Sum(b.Context(), b.at(path), "SHA-256"); err == nil {
+				b.Errorf("%s: %x", path, sum)
 			}
 		}
 	}},

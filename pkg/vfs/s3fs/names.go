@@ -1,0 +1,78 @@
+package s3fs
+
+import (
+	"context"
+	"strings"
+	"sync"
+)
+
+// names is what a folder held a moment ago, and what this process put there
+// since: one listing in the place of a question for each of many new files.
+type names struct {
+	mu     sync.Mutex
+	taken  map[string]bool
+	listed bool // the store has answered
+	whole  bool // with all the names
+}
+
+func (n *names) add(base string) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.taken[base] = true
+}
+
+func (n *names) finish(whole bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.listed, n.whole = true, whole
+}
+
+func (n *names) lacks(base string) (lacking, listed bool) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.whole && !n.taken[base], n.listed
+}
+
+// mostNames is how many one answer of a store has.
+const mostNames = 1000
+
+// vacant reports that a name in a folder is free, as far as this process can
+// tell without asking for that name; false is no answer. It lists a folder
+// into which something was just sent, if one request suffices for that.
+func (f *FS) vacant(ctx context.Context, folder, base string) bool {
+	at := f.at(folder)
+	if n, ok := f.store.seen.names.knows(at); ok {
+		if lacking, listed := n.lacks(base); listed {
+			return lacking
+		}
+	}
+	if _, ok := f.store.seen.partless.knows(at); !ok {
+		return false // the first of them, and maybe the only one
+	}
+	done, err := f.store.turn.take(ctx, "names of "+at)
+	if err != nil {
+		return false
+	}
+	defer done()
+	n, ok := f.store.seen.names.knows(at)
+	if !ok {
+		n = &names{taken: make(map[string]bool)}
+		f.store.seen.names.learn(at, n) // before it is listed: what is made meanwhile is noted
+		n.finish(f.namesOf(ctx, folder, n))
+	}
+	lacking, _ := n.lacks(base)
+	return lacking
+}
+
+func (f *FS) namesOf(ctx context.Context, folder string, n *names) (whole bool) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	seen := 0
+	for o := range f.objects(ctx, folder, listing{}) {
+		if seen++; o.Err != nil || seen > mostNames {
+			return false
+		}
+		n.add(strings.TrimSuffix(o.Key[len(folder):], "/"))
+	}
+	return true
+}
