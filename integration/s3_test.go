@@ -4,11 +4,13 @@ package integration
 
 import (
 	"bytes"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -68,6 +70,19 @@ func TestS3ClientsMoveFiles(t *testing.T) {
 	}
 }
 
+// The contract of a tree, and what a store does in the place of the promises
+// that it cannot keep.
+func TestS3KeepsTheContractOfATree(t *testing.T) {
+	for _, kind := range []string{"minio", "versitygw"} {
+		t.Run(kind, func(t *testing.T) {
+			store := startStore(t, kind)
+			endpoint := url.URL{Scheme: "http", Host: store.address, User: url.UserPassword(storeKey, storeSecret)}
+			env := append(os.Environ(), "FTPS_S3_ENDPOINT="+endpoint.String())
+			mustRun(t, "../pkg/vfs/s3fs", "", env, "go", "test", "-tags", "interop", "-count=1", ".")
+		})
+	}
+}
+
 func TestS3ADriveThatIsGoneCostsNothing(t *testing.T) {
 	store := startStore(t, "minio")
 	s := store.startSite(store.address)
@@ -80,7 +95,128 @@ func TestS3ADriveThatIsGoneCostsNothing(t *testing.T) {
 	oursPut(t, s, c, "after")
 	oursGet(t, s, c, "after", to+"2")
 	c.same(t, to+"2", "up and down without a drive")
+	must(t, os.Rename(filepath.Join(store.dir, "gone"), filepath.Join(store.dir, "d3")))
+
+	// In the middle of an upload, and of a download.
+	content := seeded(48<<20, 4)
+	session := s.dialStrict(t)
+	conn := session.Secure(session.OpenData(session.Passive()))
+	session.Send("STOR big")
+	session.Expect(150)
+	if _, err := conn.Write(content[:24<<20]); err != nil {
+		t.Fatal(err)
+	}
+	store.awaitPieces(strictUser + "/big")
+	must(t, os.Rename(filepath.Join(store.dir, "d2"), filepath.Join(store.dir, "gone")))
+	if _, err := conn.Write(content[24<<20:]); err != nil {
+		t.Fatal(err)
+	}
+	conn.CloseWrite()
+	io.Copy(io.Discard, conn)
+	conn.Close()
+	if code, lines, err := awaitReply(session, time.Minute); err != nil || code != 226 {
+		t.Fatalf("an upload that loses a drive: %d %q %v", code, lines, err)
+	}
+	conn = session.Secure(session.OpenData(session.Passive()))
+	session.Send("RETR big")
+	session.Expect(150)
+	got := make([]byte, 1<<20)
+	if _, err := io.ReadFull(conn, got); err != nil {
+		t.Fatal(err)
+	}
+	must(t, os.Rename(filepath.Join(store.dir, "gone"), filepath.Join(store.dir, "d2")))
+	must(t, os.Rename(filepath.Join(store.dir, "d1"), filepath.Join(store.dir, "gone")))
+	rest, err := io.ReadAll(conn)
+	conn.Close()
+	if code, lines, _ := awaitReply(session, time.Minute); code != 226 || err != nil || !bytes.Equal(append(got, rest...), content) {
+		t.Errorf("a download that loses a drive: %d %q, %d bytes, %v", code, lines, len(got)+len(rest), err)
+	}
 }
+
+// A store that stands still for a while and goes on costs time and nothing
+// else; one that stands still for longer than anybody waits gets a reply, and
+// leaves a part that is gone on with or swept.
+func TestS3AStoreThatStandsStillIsWaitedForAndThenGivenUp(t *testing.T) {
+	store := startStore(t, "minio")
+	s := store.startSite(store.address)
+	content := seeded(40<<20, 6)
+	stop := func() { must(t, store.cmd.Process.Signal(syscall.SIGSTOP)) }
+	goOn := func() { must(t, store.cmd.Process.Signal(syscall.SIGCONT)) }
+	t.Cleanup(goOn)
+	begin := func(c *ftptest.Conn, name string) *tls.Conn {
+		conn := c.Secure(c.OpenData(c.Passive()))
+		c.Send("STOR %s", name)
+		c.Expect(150)
+		if _, err := conn.Write(content[:20<<20]); err != nil {
+			t.Fatal(err)
+		}
+		store.awaitPieces(strictUser + "/" + name)
+		return conn
+	}
+	end := func(c *ftptest.Conn, conn *tls.Conn) (int, []string) {
+		conn.Write(content[20<<20:])
+		conn.CloseWrite()
+		io.Copy(io.Discard, conn)
+		conn.Close()
+		code, lines, err := awaitReply(c, 5*time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return code, lines
+	}
+
+	c := s.dialStrict(t)
+	conn := begin(c, "slow")
+	for range 3 { // less than its patience each time, and more in all
+		stop()
+		time.Sleep(storePatience / 3)
+		goOn()
+	}
+	if code, lines := end(c, conn); code != 226 {
+		t.Errorf("an upload to a slow store: %d %q", code, lines)
+	}
+	if got, code := c.Download("RETR slow"); code != 226 || !bytes.Equal(got, content) {
+		t.Errorf("%d, %d bytes", code, len(got))
+	}
+
+	conn = begin(c, "dead")
+	stop()
+	code, lines := end(c, conn)
+	if code != 451 && code != 426 {
+		t.Errorf("an upload to a store that stands still: %d %q", code, lines)
+	}
+	goOn()
+	c = s.dialStrict(t)
+	size := pendingOf(t, c, "dead")
+	c.Cmd(350, "REST %d", size)
+	if code := c.Upload(content[size:], "STOR dead"); code != 226 {
+		t.Errorf("going on: %d", code)
+	}
+	store.tidy(strictUser+"/dead", 0)
+
+	conn = c.Secure(c.OpenData(c.Passive()))
+	c.Send("RETR dead")
+	c.Expect(150)
+	if _, err := io.ReadFull(conn, make([]byte, 1<<20)); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	io.Copy(io.Discard, conn)
+	conn.Close()
+	if code, lines, err := awaitReply(c, 5*time.Minute); err != nil || code < 400 {
+		t.Errorf("a download from a store that stands still: %d %q %v", code, lines, err)
+	}
+	goOn()
+	if got, code := s.dialStrict(t).Download("RETR dead"); code != 226 || !bytes.Equal(got, content) {
+		t.Errorf("afterwards: %d, %d bytes", code, len(got))
+	}
+	if most := residentOf(t, s.cmd.Process.Pid); most > 300<<20 {
+		t.Errorf("%d MiB resident", most>>20)
+	}
+}
+
+// storePatience is how long the server waits for a store that stands still.
+const storePatience = 20 * time.Second
 
 // A store that dies in the middle: no 226, a part to go on from, and nothing
 // left behind once it is whole.
@@ -224,6 +360,10 @@ func TestS3AStoreThatSays503Or403GetsTheRightReplies(t *testing.T) {
 		if got, code := c.Download("RETR f"); code != 226 || string(got) != "old" {
 			t.Errorf("after %s: %d %q", mood.code, code, got)
 		}
+	}
+	store.tidy(strictUser+"/f", 0)
+	if most := residentOf(t, s.cmd.Process.Pid); most > 300<<20 {
+		t.Errorf("%d MiB resident", most>>20)
 	}
 }
 

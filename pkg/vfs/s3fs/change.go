@@ -69,12 +69,7 @@ func (f *FS) Mkdir(ctx context.Context, name vfs.Name) error {
 // replaced: MinIO lists an object that is being replaced as if it were gone,
 // and the folder with it.
 func (f *FS) mark(ctx context.Context, key string) error {
-	var once minio.PutObjectOptions
-	once.SetMatchETagExcept("*")
-	_, _, err := f.put(ctx, key, nil, once)
-	if errors.Is(err, vfs.ErrBusy) {
-		return fs.ErrExist
-	}
+	_, _, err := f.putNew(ctx, key, nil)
 	return err
 }
 

@@ -45,7 +45,7 @@ func (f *FS) beside(kind string, name vfs.Name) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	key := folder + kind + "/" + encode(name.Base())
+	key := folder + kind + "/" + encode(kind, name.Base())
 	if len(key) > maxKey-maxTail {
 		return "", vfs.ErrBadName
 	}
@@ -56,14 +56,22 @@ func (f *FS) beside(kind string, name vfs.Name) (string, error) {
 // upload, which is up to some 170 bytes in practice.
 const maxTail = 200
 
-// Stores that keep objects as files take no component of over 255 bytes.
-const component = 240
+// Stores that keep objects as files take no component of over 255 bytes. A
+// name of short digits leaves room for a time in the same one: each component
+// more costs such a store a folder.
+const (
+	component = 240
+	short     = 200
+)
 
 // encode writes a base name in hexadecimal, in components that a store takes,
 // and ends it. "/" and "!" sort before every digit, so encoded names sort as
 // the names themselves.
-func encode(base string) string {
+func encode(kind, base string) string {
 	digits := hex.EncodeToString([]byte(base))
+	if kind == hiddenTime && len(digits) <= short {
+		return digits + "!"
+	}
 	var out strings.Builder
 	for len(digits) > component {
 		out.WriteString(digits[:component] + "/")
@@ -74,7 +82,7 @@ func encode(base string) string {
 
 // decode reads what encode wrote at the beginning of s.
 func decode(s string) (base, rest string, ok bool) {
-	digits, rest, ok := strings.Cut(s, "/!")
+	digits, rest, ok := strings.Cut(s, "!")
 	raw, err := hex.DecodeString(strings.ReplaceAll(digits, "/", ""))
 	return string(raw), rest, ok && err == nil && len(raw) > 0
 }

@@ -46,7 +46,7 @@ func (f *FS) vacant(ctx context.Context, folder, base string) bool {
 			return lacking
 		}
 	}
-	if _, ok := f.store.seen.partless.knows(at); !ok {
+	if !f.store.seen.partless.knew(at) {
 		return false // the first of them, and maybe the only one
 	}
 	done, err := f.store.turn.take(ctx, "names of "+at)
@@ -56,23 +56,34 @@ func (f *FS) vacant(ctx context.Context, folder, base string) bool {
 	defer done()
 	n, ok := f.store.seen.names.knows(at)
 	if !ok {
-		n = &names{taken: make(map[string]bool)}
-		f.store.seen.names.learn(at, n) // before it is listed: what is made meanwhile is noted
-		n.finish(f.namesOf(ctx, folder, n))
+		n = f.namesOf(ctx, folder)
 	}
 	lacking, _ := n.lacks(base)
 	return lacking
 }
 
-func (f *FS) namesOf(ctx context.Context, folder string, n *names) (whole bool) {
+// namesOf lists a folder for its names. What it shows besides need not be
+// asked for either: that the folder is there, and no broken upload in it.
+func (f *FS) namesOf(ctx context.Context, folder string) *names {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	seen := 0
+	at, seen := f.at(folder), &f.store.seen
+	n := &names{taken: make(map[string]bool)}
+	seen.names.learn(at, n) // before it is listed: what is made meanwhile is noted
+	count := 0
 	for o := range f.objects(ctx, folder, listing{}) {
-		if seen++; o.Err != nil || seen > mostNames {
-			return false
+		if count++; o.Err != nil || count > mostNames {
+			n.finish(false)
+			return n
 		}
 		n.add(strings.TrimSuffix(o.Key[len(folder):], "/"))
 	}
-	return true
+	n.finish(true)
+	if count > 0 {
+		seen.folders.learn(at, struct{}{})
+	}
+	if lacking, _ := n.lacks(hiddenPart); lacking {
+		seen.partless.learn(at, struct{}{})
+	}
+	return n
 }

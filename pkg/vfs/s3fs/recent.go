@@ -33,6 +33,12 @@ func (s *seen) forget(at string) {
 	s.names.forget(at)
 }
 
+// madePart notes that a broken upload may lie in a folder from now on.
+func (s *seen) madePart(folder string) {
+	s.partless.forget(folder)
+	s.made(folder + "/" + hiddenPart)
+}
+
 // made notes what this process made.
 func (s *seen) made(at string) {
 	folder, base := at[:strings.LastIndexByte(at, '/')], at[strings.LastIndexByte(at, '/')+1:]
@@ -75,6 +81,14 @@ func (r *recent[V]) knows(at string) (value V, ok bool) {
 		return value, false
 	}
 	return f.value, true
+}
+
+// knew reports that something was learned of a key, however long ago.
+func (r *recent[V]) knew(at string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, ok := r.facts[at]
+	return ok
 }
 
 // forget drops a key and what lies below it.

@@ -7,7 +7,7 @@
 // only its files imply is a folder as well. Three things that S3 has no place
 // for lie in hidden keys beside the files, which no client can name:
 //
-//	dir/.ftps-times/HEX/!ETAG/SECONDS   the time that a client gave a file
+//	dir/.ftps-times/HEX!ETAG!SECONDS    the time that a client gave a file
 //	dir/.ftps-parts/HEX/!UPLOAD         an upload under way, or broken: its last bytes
 //
 // HEX is the file's name in hexadecimal, which sorts as the names do, so that

@@ -45,9 +45,14 @@ func (f *FS) given(ctx context.Context, name vfs.Name) given {
 	return last
 }
 
-// parseTime reads "ETAG/SECONDS".
+// timeKey is the end of a time's key: "ETAG!SECONDS".
+func timeKey(etag string, mtime time.Time) string {
+	return etag + "!" + strconv.FormatInt(mtime.Unix(), 10)
+}
+
+// parseTime reads what timeKey wrote.
 func parseTime(tail string) (given, bool) {
-	etag, seconds, ok := strings.Cut(tail, "/")
+	etag, seconds, ok := strings.Cut(tail, "!")
 	n, err := strconv.ParseInt(seconds, 10, 64)
 	if !ok || err != nil {
 		return given{}, false
@@ -87,7 +92,7 @@ func (f *FS) give(ctx context.Context, name vfs.Name, etag string, mtime time.Ti
 	if err != nil {
 		return errors.ErrUnsupported
 	}
-	key := prefix + etag + "/" + strconv.FormatInt(mtime.Unix(), 10)
+	key := prefix + timeKey(etag, mtime)
 	if err := f.putSmall(ctx, key, nil); err != nil || !others {
 		return err
 	}

@@ -411,7 +411,7 @@ func (u *upload) multipart(ctx context.Context) error {
 		u.id, u.record = id, &r
 	}
 	if err == nil {
-		u.fs.store.seen.partless.forget(u.fs.at(u.folder))
+		u.fs.store.seen.madePart(u.fs.at(u.folder))
 		err = u.fs.putSmall(ctx, u.record.key, nil)
 	}
 	return err
@@ -483,9 +483,35 @@ func (f *FS) putSmall(ctx context.Context, key string, content []byte) error {
 	return err
 }
 
+// maker is the header by which a server knows what it has put.
+const maker = "Ftps-Maker"
+
+// putNew is put for a key that must not be taken: fs.ErrExist. A request whose
+// answer was lost is sent again, and then finds what it made itself.
+func (f *FS) putNew(ctx context.Context, key string, content []byte) (etag string, hash []byte, err error) {
+	nonce := rand.Text()
+	opts := minio.PutObjectOptions{UserMetadata: map[string]string{maker: nonce}}
+	opts.SetMatchETagExcept("*")
+	etag, hash, err = f.put(ctx, key, content, opts)
+	if !errors.Is(err, vfs.ErrBusy) {
+		return etag, hash, err
+	}
+	info, err := f.store.core.StatObject(ctx, f.bucket, key, minio.StatObjectOptions{})
+	if err == nil && info.UserMetadata[maker] == nonce {
+		return clean(info.ETag), hash, nil
+	}
+	if err != nil && !notFound(err) {
+		return "", nil, explain(ctx, err)
+	}
+	return "", nil, fs.ErrExist
+}
+
 func (f *FS) put(ctx context.Context, key string, content []byte, opts minio.PutObjectOptions) (etag string, hash []byte, err error) {
 	sum := sha256.Sum256(content)
-	opts.UserMetadata = map[string]string{"x-amz-checksum-sha256": base64.StdEncoding.EncodeToString(sum[:])}
+	if opts.UserMetadata == nil {
+		opts.UserMetadata = make(map[string]string)
+	}
+	opts.UserMetadata["x-amz-checksum-sha256"] = base64.StdEncoding.EncodeToString(sum[:])
 	done, err := f.store.core.PutObject(ctx, f.bucket, key, bytes.NewReader(content), int64(len(content)), "", hex.EncodeToString(sum[:]), opts)
 	return clean(done.ETag), sum[:], explain(ctx, err)
 }
@@ -550,13 +576,10 @@ func (u *upload) place(ctx context.Context) (freed int64, err error) {
 		u.etag = clean(done.ETag)
 		return freed, explain(ctx, err)
 	}
-	var opts minio.PutObjectOptions
 	if u.how.New {
-		opts.SetMatchETagExcept("*")
-	}
-	u.etag, u.sum, err = u.fs.put(ctx, u.key, u.buf, opts)
-	if u.how.New && errors.Is(err, vfs.ErrBusy) {
-		err = fs.ErrExist // somebody was faster
+		u.etag, u.sum, err = u.fs.putNew(ctx, u.key, u.buf)
+	} else {
+		u.etag, u.sum, err = u.fs.put(ctx, u.key, u.buf, minio.PutObjectOptions{})
 	}
 	return freed, err
 }
@@ -647,7 +670,7 @@ func (u *upload) leave(ctx context.Context) error {
 	if !whole {
 		u.buf = nil
 	}
-	u.fs.store.seen.partless.forget(u.fs.at(u.folder))
+	u.fs.store.seen.madePart(u.fs.at(u.folder))
 	if err := u.fs.putSmall(ctx, u.record.key, u.buf); err != nil {
 		return err
 	}
