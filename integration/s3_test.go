@@ -95,9 +95,11 @@ func TestS3ADriveThatIsGoneCostsNothing(t *testing.T) {
 	oursPut(t, s, c, "after")
 	oursGet(t, s, c, "after", to+"2")
 	c.same(t, to+"2", "up and down without a drive")
-	must(t, os.Rename(filepath.Join(store.dir, "gone"), filepath.Join(store.dir, "d3")))
+}
 
-	// In the middle of an upload, and of a download.
+func TestS3ADriveThatGoesInTheMiddleCostsNothing(t *testing.T) {
+	store := startStore(t, "minio")
+	s := store.startSite(store.address)
 	content := seeded(48<<20, 4)
 	session := s.dialStrict(t)
 	conn := session.Secure(session.OpenData(session.Passive()))
@@ -124,8 +126,7 @@ func TestS3ADriveThatIsGoneCostsNothing(t *testing.T) {
 	if _, err := io.ReadFull(conn, got); err != nil {
 		t.Fatal(err)
 	}
-	must(t, os.Rename(filepath.Join(store.dir, "gone"), filepath.Join(store.dir, "d2")))
-	must(t, os.Rename(filepath.Join(store.dir, "d1"), filepath.Join(store.dir, "gone")))
+	must(t, os.Rename(filepath.Join(store.dir, "d1"), filepath.Join(store.dir, "gone too"))) // two of four hold a whole file
 	rest, err := io.ReadAll(conn)
 	conn.Close()
 	if code, lines, _ := awaitReply(session, time.Minute); code != 226 || err != nil || !bytes.Equal(append(got, rest...), content) {
@@ -143,18 +144,19 @@ func TestS3AStoreThatStandsStillIsWaitedForAndThenGivenUp(t *testing.T) {
 	stop := func() { must(t, store.cmd.Process.Signal(syscall.SIGSTOP)) }
 	goOn := func() { must(t, store.cmd.Process.Signal(syscall.SIGCONT)) }
 	t.Cleanup(goOn)
+	half := len(content) / 2
 	begin := func(c *ftptest.Conn, name string) *tls.Conn {
 		conn := c.Secure(c.OpenData(c.Passive()))
 		c.Send("STOR %s", name)
 		c.Expect(150)
-		if _, err := conn.Write(content[:20<<20]); err != nil {
+		if _, err := conn.Write(content[:half]); err != nil {
 			t.Fatal(err)
 		}
 		store.awaitPieces(strictUser + "/" + name)
 		return conn
 	}
-	end := func(c *ftptest.Conn, conn *tls.Conn) (int, []string) {
-		conn.Write(content[20<<20:])
+	end := func(c *ftptest.Conn, conn *tls.Conn, from int) (int, []string) {
+		conn.Write(content[from:])
 		conn.CloseWrite()
 		io.Copy(io.Discard, conn)
 		conn.Close()
@@ -167,12 +169,17 @@ func TestS3AStoreThatStandsStillIsWaitedForAndThenGivenUp(t *testing.T) {
 
 	c := s.dialStrict(t)
 	conn := begin(c, "slow")
-	for range 3 { // less than its patience each time, and more in all
+	sent := half
+	for range 4 { // less than anybody's patience each time, and more in all
 		stop()
+		if _, err := conn.Write(content[sent : sent+1<<20]); err != nil {
+			t.Fatal(err)
+		}
+		sent += 1 << 20
 		time.Sleep(storePatience / 3)
 		goOn()
 	}
-	if code, lines := end(c, conn); code != 226 {
+	if code, lines := end(c, conn, sent); code != 226 {
 		t.Errorf("an upload to a slow store: %d %q", code, lines)
 	}
 	if got, code := c.Download("RETR slow"); code != 226 || !bytes.Equal(got, content) {
@@ -181,7 +188,7 @@ func TestS3AStoreThatStandsStillIsWaitedForAndThenGivenUp(t *testing.T) {
 
 	conn = begin(c, "dead")
 	stop()
-	code, lines := end(c, conn)
+	code, lines := end(c, conn, half)
 	if code != 451 && code != 426 {
 		t.Errorf("an upload to a store that stands still: %d %q", code, lines)
 	}

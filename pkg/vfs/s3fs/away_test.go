@@ -97,7 +97,7 @@ func TestAStoreThatIsAwayIsSaidToBeAndNothingIsHeld(t *testing.T) {
 	if len(f.store.uploads) != 0 || len(f.store.parts) != 0 {
 		t.Errorf("held: %v %v", f.store.uploads, f.store.parts)
 	}
-	if _, ok := f.store.seen.hasStored(f.at("home/d/f")); ok || f.store.seen.isFolder(f.at("home/d")) || f.store.seen.isPartless(f.at("home/d/")) {
+	if seen := &f.store.seen; seen.objects.knew(f.at("home/d/f")) || seen.folders.knew(f.at("home/d")) || seen.partless.knew(f.at("home/d/")) || seen.names.knew(f.at("home/d/")) {
 		t.Error("something is believed that nobody said")
 	}
 }
@@ -172,7 +172,7 @@ func TestAnUploadWhoseStoreGoesAwayIsNotWholeAndCountsNothing(t *testing.T) {
 	for what, size := range map[string]int{"in one piece": 1000, "in several": 12 << 20} {
 		quota := vfs.NewQuota(1 << 30)
 		f := away(t).Metered(quota).(*FS)
-		f.store.seen.sawNoParts(f.at("home/"))
+		f.store.seen.partless.learn(f.at("home/"), struct{}{})
 		u := begun(f, named(t, "/f"))
 		var err error
 		for at := 0; at < size && err == nil; at += 1 << 20 {
@@ -263,7 +263,7 @@ func TestASmallFileIsReadWholeOrNotAtAll(t *testing.T) {
 	if err := f.keep(); err == nil {
 		t.Error("two bytes of five are a file")
 	}
-	f = &file{size: 5, cancel: func() {}, body: io.NopCloser(strings.NewReader("abcde")), sum: []byte("sum")}
+	f = &file{size: 5, cancel: func() {}, body: io.NopCloser(strings.NewReader("abcde"))}
 	if err := f.keep(); err != nil {
 		t.Fatal(err)
 	}
@@ -273,10 +273,19 @@ func TestASmallFileIsReadWholeOrNotAtAll(t *testing.T) {
 	if got, err := io.ReadAll(f); string(got) != "de" || err != nil {
 		t.Errorf("%q, %v", got, err)
 	}
-	if _, ok := f.Sum("MD5"); ok {
-		t.Error("another hash passes for the one that the store keeps")
+}
+
+// A hash of what was just moved needs no store; any other does.
+func TestAHashIsKnownForAMomentAndOfThatFileOnly(t *testing.T) {
+	f := away(t)
+	f.store.seen.objects.learn(f.at("home/f"), known{etag: "e", size: 5, sum: []byte("sum")})
+	if sum, n, err := f.Sum(t.Context(), named(t, "/f"), "SHA-256"); string(sum) != "sum" || n != 5 || err != nil {
+		t.Errorf("%q of %d bytes, %v", sum, n, err)
 	}
-	if sum, ok := f.Sum("SHA-256"); !ok || string(sum) != "sum" {
-		t.Errorf("%q, %v", sum, ok)
+	if _, _, err := f.Sum(t.Context(), named(t, "/f"), "MD5"); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("another hash passes for the one that the store keeps: %v", err)
+	}
+	if _, _, err := f.Sum(t.Context(), named(t, "/g"), "SHA-256"); !errors.Is(err, vfs.ErrUnavailable) {
+		t.Errorf("another file: %v", err)
 	}
 }

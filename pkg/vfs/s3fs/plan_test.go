@@ -2,9 +2,7 @@ package s3fs
 
 import (
 	"fmt"
-	"slices"
 	"testing"
-	"testing/synctest"
 	"time"
 )
 
@@ -86,58 +84,9 @@ func TestATimeCountsForTheFileThatItWasGivenTo(t *testing.T) {
 			t.Errorf("%q: %v", etag, got)
 		}
 	}
-	if _, _, ok := parseTimeKey("d/" + hiddenTime + "/" + encode("f") + "e/x"); ok {
+	if _, _, ok := parseTimeKey("d/" + hiddenTime + "/" + encode(hiddenTime, "f") + "e!x"); ok {
 		t.Error("a time that is no number")
 	}
-}
-
-// What is believed of a store is believed for a moment, and nothing of what
-// lies below a folder that is gone.
-func TestWhatIsBelievedOfAStoreIsForgotten(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		var r recent
-		learn := func() {
-			r.sawFolder("b/d")
-			r.sawFolder("b/d/e")
-			r.sawFolder("b/dd")
-			r.sawNoParts("b/d")
-			r.didStore("b/d/f", "etag", true)
-			r.didStore("b/d", "etag", false)
-		}
-		knows := func() (all []bool) {
-			below, _ := r.hasStored("b/d/f")
-			return []bool{r.isFolder("b/d"), r.isFolder("b/d/e"), r.isFolder("b/dd"), r.isPartless("b/d"), below.timed && fresh(below.when)}
-		}
-		if slices.Contains(knows(), true) {
-			t.Error("something is known before anything was seen")
-		}
-		learn()
-		if slices.Contains(knows(), false) {
-			t.Errorf("%v", knows())
-		}
-		r.madePart("b/d")
-		if r.isPartless("b/d") {
-			t.Error("a folder with a new part has none")
-		}
-		learn()
-		r.forget("b/d")
-		if got := knows(); !slices.Equal(got, []bool{false, false, true, false, false}) {
-			t.Errorf("after the folder was removed: %v", got)
-		}
-		learn()
-		time.Sleep(believed)
-		if slices.Contains(knows(), true) {
-			t.Errorf("after its time: %v", knows())
-		}
-		for i := range many + 10 { // the tables are bounded
-			r.sawFolder(fmt.Sprint(i))
-			r.sawNoParts(fmt.Sprint(i))
-			r.didStore(fmt.Sprint(i), "", false)
-		}
-		if len(r.folders) > many || len(r.partless) > many || len(r.stored) > many {
-			t.Errorf("%d, %d and %d are remembered", len(r.folders), len(r.partless), len(r.stored))
-		}
-	})
 }
 
 func TestABrokenUploadIsGoneOnWithByOneOnly(t *testing.T) {

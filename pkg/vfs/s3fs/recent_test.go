@@ -36,6 +36,23 @@ func TestForgettingAFolderForgetsWhatIsInItAndNothingElse(t *testing.T) {
 	}
 }
 
+func TestAFolderThatIsGoneOrHasANewPartIsNotBelieved(t *testing.T) {
+	var s seen
+	s.folders.learn("b/d/e", struct{}{})
+	s.partless.learn("b/d", struct{}{})
+	s.objects.learn("b/d/f", known{})
+	s.names.learn("b/d", &names{taken: make(map[string]bool)})
+	s.madePart("b/d")
+	if _, ok := s.partless.knows("b/d"); ok {
+		t.Error("a folder with a new part has none")
+	}
+	s.partless.learn("b/d", struct{}{})
+	s.forget("b/d")
+	if s.folders.knew("b/d/e") || s.partless.knew("b/d") || s.objects.knew("b/d/f") || s.names.knew("b/d") {
+		t.Error("something is believed of a folder that is gone")
+	}
+}
+
 func TestWhatAProcessLearnsIsBounded(t *testing.T) {
 	var r recent[struct{}]
 	for i := range 3 * many {

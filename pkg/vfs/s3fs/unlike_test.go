@@ -48,14 +48,6 @@ func fresh(t *testing.T) *FS {
 	return tree
 }
 
-func named(t *testing.T, path string) vfs.Name {
-	name, err := vfs.Resolve(vfs.Name{}, path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return name
-}
-
 func put(t *testing.T, tree vfs.FS, path, content string) error {
 	u, err := tree.Create(t.Context(), named(t, path), vfs.How{Size: -1})
 	if err != nil {
