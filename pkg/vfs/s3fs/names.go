@@ -49,7 +49,7 @@ func (f *FS) vacant(ctx context.Context, folder, base string) bool {
 	if !f.store.seen.partless.knew(at) {
 		return false // the first of them, and maybe the only one
 	}
-	done, err := f.store.turn.take(ctx, "names of "+at)
+	done, err := f.store.turn.take(ctx, at+"/") // no key of a file or folder in it
 	if err != nil {
 		return false
 	}
