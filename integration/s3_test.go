@@ -149,6 +149,7 @@ func TestS3AStoreThatStandsStillIsWaitedForAndThenGivenUp(t *testing.T) {
 		conn := c.Secure(c.OpenData(c.Passive()))
 		c.Send("STOR %s", name)
 		c.Expect(150)
+		conn.SetDeadline(time.Now().Add(5 * time.Minute))
 		if _, err := conn.Write(content[:half]); err != nil {
 			t.Fatal(err)
 		}
@@ -204,6 +205,7 @@ func TestS3AStoreThatStandsStillIsWaitedForAndThenGivenUp(t *testing.T) {
 	conn = c.Secure(c.OpenData(c.Passive()))
 	c.Send("RETR dead")
 	c.Expect(150)
+	conn.SetDeadline(time.Now().Add(5 * time.Minute))
 	if _, err := io.ReadFull(conn, make([]byte, 1<<20)); err != nil {
 		t.Fatal(err)
 	}
