@@ -207,8 +207,14 @@ func (f *file) readAt(p []byte, off int64) (int, error) {
 	}
 	p = p[:min(int64(len(p)), f.size-off)]
 	var broken error
-	for attempt := range f.fs.store.opts.Attempts {
+	began, opts := time.Now(), f.fs.store.opts
+	for attempt := range opts.Attempts {
 		if attempt > 0 {
+			// Each question is tried as often by itself: a store that stands
+			// still is not asked for minutes.
+			if time.Since(began) > 2*opts.Patience {
+				break
+			}
 			select {
 			case <-time.After(time.Duration(attempt) * 250 * time.Millisecond):
 			case <-f.ctx.Done():
