@@ -2,7 +2,9 @@ package daemon
 
 import (
 	"context"
+	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"ftps/pkg/event"
@@ -63,15 +65,48 @@ func checkHook(cfg *Config, list *users.List) error {
 	if cfg.Hook == "" {
 		return nil
 	}
-	if below(cfg.RootDir, cfg.Hook) {
+	if through(cfg.RootDir, cfg.Hook) {
 		return fault.New("hook.program.served", cfg.Hook, cfg.RootDir)
 	}
 	for u := range list.All {
-		if home := homeOf(cfg.RootDir, u.Home); !inStore(home) && below(home, cfg.Hook) {
+		if home := homeOf(cfg.RootDir, u.Home); !inStore(home) && through(home, cfg.Hook) {
 			return fault.New("hook.program.served", cfg.Hook, home)
 		}
 	}
 	return nil
+}
+
+// through reports whether the way to path leads through root: whoever may
+// change what lies below root may then lead it elsewhere. So each step counts,
+// also that of a symlink which leads out again.
+func through(root, path string) bool {
+	root, err := filepath.EvalSymlinks(root)
+	if err == nil {
+		root, err = filepath.Abs(root)
+	}
+	if err != nil {
+		return false // there is nothing below it
+	}
+	const separator = string(filepath.Separator)
+	start := filepath.VolumeName(path) + separator
+	at, rest := start, strings.Split(path[len(filepath.VolumeName(path)):], separator)
+	for links := 0; len(rest) > 0 && links < 100; {
+		next := filepath.Join(at, rest[0]) // at has no symlinks, so ".." is what it says
+		rest = rest[1:]
+		if rel, err := filepath.Rel(root, next); err == nil && filepath.IsLocal(rel) && rel != "." {
+			return true
+		}
+		target, err := os.Readlink(next)
+		if err != nil {
+			at = next
+			continue
+		}
+		if links++; filepath.IsAbs(target) {
+			at = start
+		}
+		rest = append(strings.Split(target, separator), rest...)
+	}
+	return false
 }
 
 // homeOfUser is where an account's files lie.
