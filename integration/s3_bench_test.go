@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -73,8 +74,8 @@ var storeNames = map[string]string{"minio": "MinIO on four drives", "versitygw":
 
 func conditionsOf(rounds int) string {
 	load, _ := os.ReadFile("/proc/loadavg")
-	return fmt.Sprintf("Medians of %d rounds on %s, rclone %s; load of the machine at the end %s.\n\n", rounds,
-		time.Now().UTC().Format("2006-01-02"), firstMatch(`v(\S+)`, "rclone", "version"), strings.Fields(string(load))[0])
+	return fmt.Sprintf("Rounds: %d, of which these are the medians, on %s, rclone %s; load of the machine, %d cores, at the end: %s.\n\n", rounds,
+		time.Now().UTC().Format("2006-01-02"), firstMatch(`v(\S+)`, "rclone", "version"), runtime.NumCPU(), strings.Fields(string(load))[0])
 }
 
 func measureStore(t *testing.T, kind string) map[string]map[string][]spent {
