@@ -159,9 +159,9 @@ func (b *bench) profile(s *server, work string) (stop func()) {
 	if b.profiles == "" || s.name != ours {
 		return func() {}
 	}
-	s.cmd.Process.Signal(syscall.SIGUSR1)
+	s.cmd.Process.Signal(syscall.SIGWINCH) // SIGUSR2 is an upgrade
 	return func() {
-		s.cmd.Process.Signal(syscall.SIGUSR2)
+		s.cmd.Process.Signal(syscall.SIGWINCH)
 		to := filepath.Join(b.profiles, strings.ReplaceAll(work, " ", "-")+".pprof")
 		for range 100 {
 			time.Sleep(20 * time.Millisecond)
