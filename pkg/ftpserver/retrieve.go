@@ -28,9 +28,11 @@ func retrieve(s *session, ctx context.Context, a arg) (*transfer, error) {
 		file.Close()
 		return nil, vfs.ErrOffset
 	}
-	if _, err := file.Seek(offset, io.SeekStart); err != nil {
-		file.Close()
-		return nil, err
+	if offset > 0 {
+		if _, err := file.Seek(offset, io.SeekStart); err != nil {
+			file.Close()
+			return nil, err
+		}
 	}
 	ascii := s.params.ascii
 	t := &transfer{direction: event.Download, name: a.path, offset: offset}

@@ -72,6 +72,7 @@ type control struct {
 	raw    net.Conn
 	conn   net.Conn // raw, or tls over raw
 	tls    *tls.Conn
+	suite  string // version and cipher suite of tls
 	lines  *reader
 	lang   catalog.Lang
 	unsent []byte // replies that wait for the one to a command that is here already
@@ -434,6 +435,7 @@ func (s *session) secure(ctx context.Context) error {
 	s.control.conn = conn
 	s.control.lines = newReader(conn, &s.alarm)
 	state := conn.ConnectionState()
+	s.control.suite = tls.VersionName(state.Version) + " " + tls.CipherSuiteName(state.CipherSuite)
 	s.emit(event.Secured{Session: s.info, Version: state.Version, Cipher: state.CipherSuite, Resumed: state.DidResume})
 	s.publish("AUTH")
 	return nil
@@ -498,9 +500,7 @@ func (s *session) publish(verb string) {
 		Folder:  s.folder.String(),
 	}
 	if s.control.tls != nil {
-		state := s.control.tls.ConnectionState()
-		snap.Secure = true
-		snap.TLS = tls.VersionName(state.Version) + " " + tls.CipherSuiteName(state.CipherSuite)
+		snap.Secure, snap.TLS = true, s.control.suite
 	}
 	s.now.Store(s.transfer)
 	s.seen.Store(&snap)
