@@ -12,11 +12,11 @@ func TestWhatWasLearnedIsBelievedForAMomentOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var r recent[int]
 		r.learn("b/a", 1)
-		time.Sleep(believed - 1)
+		time.Sleep(believed - time.Nanosecond)
 		if v, ok := r.knows("b/a"); !ok || v != 1 {
 			t.Errorf("%d, %v", v, ok)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		if _, ok := r.knows("b/a"); ok || !r.knew("b/a") {
 			t.Error("still believed, or forgotten")
 		}
