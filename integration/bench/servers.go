@@ -28,7 +28,8 @@ import (
 // its own on loopback, below those of outgoing connections.
 type maker struct {
 	name    string
-	pkg     string // Debian's, "" for ours
+	pkg     string // Debian's; "" for ours and for what is built here
+	library string // the Go module that it shows, where it is built here
 	account string
 	ports   int
 	facts   bool // it has MLSD
@@ -47,6 +48,7 @@ var makers = []maker{
 	{name: "ProFTPD", pkg: "proftpd-core", account: "diego", ports: 23200, facts: true, start: startProFTPD},
 	{name: "Pure-FTPd", pkg: "pure-ftpd", account: "diego", ports: 23300, facts: true, start: startPureFTPd},
 	{name: "pyftpdlib", pkg: "python3-pyftpdlib", account: "diego", ports: 23400, facts: true, start: startPyftpdlib},
+	{name: "ftpserverlib", library: "github.com/fclairamb/ftpserverlib", account: "diego", ports: 23600, facts: true, start: startLibrary},
 }
 
 // another is a second build of our server, to try a change beside what was.
@@ -112,7 +114,7 @@ func (s *server) run() error {
 		// OpenSSL is told to.
 		cmd.Env = append(cmd.Env, "LD_LIBRARY_PATH="+s.libraries(), "OPENSSL_CONF="+s.b.opensslConf())
 	}
-	if s.pkg == "" && s.b.profiles != "" {
+	if s.pkg == "" && s.library == "" && s.b.profiles != "" {
 		cmd.Env = append(cmd.Env, "FTPS_BENCH_PROFILE="+s.b.profileFile())
 	}
 	cmd.Env = append(cmd.Env, "LC_ALL=C.UTF-8", "TZ=UTC")
@@ -169,9 +171,16 @@ func (s *server) stop() {
 	}
 }
 
-// version is Debian's, or says that it is this tree.
+// version is Debian's, or the module's, or says that it is this tree.
 func (s *server) version() string {
-	if s.pkg == "" {
+	switch {
+	case s.library != "":
+		out, err := exec.Command("go", "list", "-C", libraryDir, "-m", "-f", "{{.Version}}", s.library).Output()
+		if err != nil {
+			return "?"
+		}
+		return strings.TrimSpace(string(out))
+	case s.pkg == "":
 		return s.b.tree
 	}
 	list, _ := os.ReadFile(filepath.Join(s.b.peers, "versions"))
@@ -370,5 +379,28 @@ func startPyftpdlib(s *server) (*exec.Cmd, error) {
 	}
 	cmd.Args[1] = filepath.Join(here, cmd.Args[1])
 	cmd.Env = append(os.Environ(), "PYTHONPATH="+filepath.Join(s.Root, "usr/lib/python3/dist-packages"))
+	return cmd, nil
+}
+
+// libraryDir holds a minimal server on somebody else's Go library, a module of
+// its own.
+const libraryDir = "integration/bench/ftpserverlib"
+
+func startLibrary(s *server) (*exec.Cmd, error) {
+	program := filepath.Join(s.b.dir, "ftpserverlib-binary")
+	if _, err := os.Stat(program); err != nil {
+		if out, err := exec.Command("go", "build", "-C", libraryDir, "-trimpath", "-o", program, ".").CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("go build: %w: %s", err, out)
+		}
+	}
+	options, err := json.Marshal(map[string]any{
+		"Addr": s.addr(), "Cert": filepath.Join(s.Dir, "server.pem"), "Key": filepath.Join(s.Dir, "server.key"),
+		"User": s.account, "Password": password, "Home": s.Home, "First": s.First, "Last": s.Last,
+	})
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(program)
+	cmd.Env = append(os.Environ(), "FTPS_BENCH_OPTIONS="+string(options))
 	return cmd, nil
 }
