@@ -241,8 +241,7 @@ func manyClients(b *bench, p *partRun) error {
 			return b.manyWork(p, round, s, clientNamed(who), n, "many")
 		}
 	}
-	// rclone takes a minute up.
-	if err := b.interleaved(min(b.rounds, 3), pairs, run(n)); err != nil {
+	if err := b.interleaved(b.rounds, pairs, run(n)); err != nil {
 		return err
 	}
 	// It waits 50 ms for each file: a few tell what many would.
