@@ -377,7 +377,9 @@ func (d *Daemon) heedHeir(link *handover.Link) {
 		m.Close()
 	}
 	d.ports.Orphaned()
-	link.Cut()
+	// Not cut: a server without sessions ends at once, and the word to go may
+	// still be on its way to the successor.
+	link.Close()
 }
 
 // withAddresses gives a connection the addresses that a proxy told of it.

@@ -239,8 +239,12 @@ func (m *Message) Close() {
 	m.Files = nil
 }
 
+// closing is how long what was sent before the end may take to go.
+const closing = 5 * time.Second
+
 // Close ends the link; what was sent before still goes.
 func (l *Link) Close() {
+	l.conn.SetWriteDeadline(time.Now().Add(closing))
 	l.mu.Lock()
 	l.closed = true
 	l.mu.Unlock()
