@@ -3,6 +3,8 @@
 package daemon
 
 import (
+	"crypto/tls"
+	"encoding/json"
 	"net/netip"
 	"testing"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"ftps/pkg/dataport"
 	"ftps/pkg/ftpserver"
 	"ftps/pkg/handover"
+	"ftps/pkg/pki"
 )
 
 // What the old server asks for between the moment at which it takes stock
@@ -132,5 +135,68 @@ func TestAnOldServerThatDoesNotAnswerIsNotWaitedForForLong(t *testing.T) {
 	}
 	if d.Kick(3, "") {
 		t.Error("a kick that nobody confirmed")
+	}
+}
+
+// During an upgrade both servers must open what either of them seals: until
+// the old one has gone neither takes new keys. What an old server sealed with
+// keys of its own opens afterwards as well, until the file changes.
+func TestASuccessorTakesTheKeysOfTheFileOnceTheOldServerIsGone(t *testing.T) {
+	t.Run("which had an older file", func(t *testing.T) { succeedAnOldServer(t, false) })
+	t.Run("which had keys of its own", func(t *testing.T) { succeedAnOldServer(t, true) })
+}
+
+func succeedAnOldServer(t *testing.T, own bool) {
+	all := newHost(t)
+	file := all.at("ticket.keys")
+	turnKeys(t, file, false)
+	before, err := pki.LoadTicketKeys(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := all.node(t, file)
+	old, young, err := handover.Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer old.Cut()
+	h.cfg.Elder = young
+	taken := make(chan error, 1)
+	go func() {
+		old.Send(sayHello, helloBody{Keys: [][]byte{before[0][:]}, OwnKeys: own})
+		_, err := old.Receive()
+		if err == nil {
+			err = old.Send(sayGo, json.RawMessage(`{}`))
+		}
+		taken <- err
+	}()
+	turnKeys(t, file, true)
+	d, _ := h.start()
+	if err := <-taken; err != nil {
+		t.Fatal(err)
+	}
+	h.log.wait(t, "took-over")
+	cache := tls.NewLRUClientSessionCache(1)
+	h.arrive(d, "diego", cache)
+	if keys := d.ring.freeze(true); keys[0] != before[0] {
+		t.Error("it seals with a key that the old server has not")
+	}
+	old.Cut()
+	h.log.wait(t, "old-server-gone")
+	after, err := pki.LoadTicketKeys(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if keys := d.ring.freeze(false); keys[0] != after[0] {
+		t.Error("the file's keys are not in use")
+	}
+	if _, resumed := h.arrive(d, "diego", cache); resumed != own {
+		t.Errorf("what was sealed meanwhile opens: %v", resumed)
+	}
+	if err := d.rereadKeys(); err != nil {
+		t.Fatal(err)
+	}
+	if keys := d.ring.freeze(false); len(keys) != 1 {
+		t.Errorf("%d keys, and the file has one", len(keys))
 	}
 }

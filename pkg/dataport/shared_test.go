@@ -254,3 +254,57 @@ func FuzzHello(f *testing.F) {
 		}
 	})
 }
+
+// The old server's promise had its connection, given to it by the successor,
+// and made room there all the same.
+func TestAConnectionThatWasGivenToTheOldServerKeepsItsPromise(t *testing.T) {
+	two := twoOnOnePort(t, nil)
+	c := two.old.client(loopback, "ana", Require, nil)
+	two.leave()
+	promise := c.pasv()
+	conn := &held{Conn: two.heir.open(loopback, promise.Port()), goOn: make(chan struct{})}
+	shaken := make(chan error, 1)
+	tc := tls.Client(conn, c.tls)
+	go func() { shaken <- tc.Handshake() }()
+	p := two.heir.ports
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
+		p.mu.Lock()
+		pr := p.other.promise[promise.seq]
+		if pr.given {
+			p.want.sum += 20 * time.Second
+			soon := p.stale(pr, &waiter{})
+			p.want.sum += 20 * time.Second
+			late := p.stale(pr, &waiter{})
+			p.mu.Unlock()
+			if soon || !late {
+				t.Errorf("makes room after 20 s: %v, after 40 s: %v", soon, late)
+			}
+			break
+		}
+		p.mu.Unlock()
+		if time.Now().After(deadline) {
+			t.Fatal("the connection was not given to the old server")
+		}
+	}
+	close(conn.goOn)
+	if err := <-shaken; err != nil {
+		t.Error(err)
+	}
+	promise.Cancel()
+	tc.Close()
+}
+
+// held is a connection of which the first write goes out, and the rest later.
+type held struct {
+	net.Conn
+	begun bool
+	goOn  chan struct{}
+}
+
+func (h *held) Write(b []byte) (int, error) {
+	if h.begun {
+		<-h.goOn
+	}
+	h.begun = true
+	return h.Conn.Write(b)
+}

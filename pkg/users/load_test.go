@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -247,30 +246,6 @@ func TestAFileThatOthersMayWriteIsRefused(t *testing.T) {
 	}
 	if _, err := Load(link); !errors.Is(err, ErrWritable) {
 		t.Errorf("behind a symlink: %v", err)
-	}
-}
-
-func TestWhatIsNoFileIsRefused(t *testing.T) {
-	dir := t.TempDir()
-	if _, err := Load(filepath.Join(dir, "none")); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("missing: %v", err)
-	}
-	if _, err := Load(dir); !errors.Is(err, ErrNotFile) {
-		t.Errorf("folder: %v", err)
-	}
-	fifo := filepath.Join(dir, "fifo")
-	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
-		t.Skip(err)
-	}
-	done := make(chan error, 1)
-	go func() { _, err := Load(fifo); done <- err }()
-	select {
-	case err := <-done:
-		if !errors.Is(err, ErrNotFile) {
-			t.Errorf("fifo: %v", err)
-		}
-	case <-time.After(10 * time.Second):
-		t.Fatal("a FIFO holds Load up")
 	}
 }
 
