@@ -11,6 +11,7 @@ import (
 
 	"ftps/pkg/dataport"
 	"ftps/pkg/ftpserver"
+	"ftps/pkg/ftptest"
 	"ftps/pkg/handover"
 	"ftps/pkg/pki"
 )
@@ -199,4 +200,51 @@ func succeedAnOldServer(t *testing.T, own bool) {
 	if keys := d.ring.freeze(false); len(keys) != 1 {
 		t.Errorf("%d keys, and the file has one", len(keys))
 	}
+}
+
+// An idle server ended so soon after its word to go that the word was lost,
+// and with it both servers. Here the successor reads nothing until the old
+// one has begun to end, with as much before the word as no socket holds.
+func TestTheWordToGoReachesTheSuccessorOfAServerThatEndsAtOnce(t *testing.T) {
+	h := newHost(t)
+	d, err := New(h.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { h.run(d)() }()
+	old, young, err := handover.Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer young.Cut()
+	old.Send("before it", make([]byte, 1<<20))
+	d.handOver(handing{link: old})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		old.Shut() // as Run does when the last session is gone
+		d.heedHeir(old)
+	}()
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	late := time.After(ftptest.Patience)
+	for old.Send("behind it", nil) == nil { // it has not begun to end
+		select {
+		case <-look.C:
+		case <-late:
+			t.Fatal("the old server does not end")
+		}
+	}
+	for told := ""; told != sayGo; {
+		m, err := young.Receive()
+		if err != nil {
+			t.Fatalf("behind %q: %v", told, err)
+		}
+		told = m.Kind
+		m.Close()
+	}
+	for err == nil {
+		_, err = young.Receive()
+	}
+	<-ended
 }
