@@ -1,6 +1,7 @@
 package mirror
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -260,6 +261,31 @@ func (p *part) settle(local string, t time.Time, noSync bool) error {
 		p.root.Chtimes(p.name, t, t)
 	}
 	return p.root.Rename(p.name, local)
+}
+
+// sweep removes what a run left that was killed while it put a small file in
+// its place: a part without a record (see run.keep), which held the name that
+// this one did not get. That it is a leftover and nobody's own is known by its
+// content, the beginning of the file that is in its place now or all of it.
+func (p *part) sweep(local string, planned map[string]bool) {
+	dir, base := path.Split(local)
+	name := dir + partName(base, 1)
+	if name == p.name || planned[name] || p.what.Size < 0 || p.what.Size >= smallFile {
+		return
+	}
+	if _, err := p.root.Lstat(name + infoSuffix); !errors.Is(err, fs.ErrNotExist) {
+		return
+	}
+	if info, err := p.root.Lstat(name); err != nil || !info.Mode().IsRegular() || info.Size() > p.what.Size {
+		return
+	}
+	left, err := p.root.ReadFile(name)
+	if err != nil {
+		return
+	}
+	if file, err := p.root.ReadFile(local); err == nil && bytes.HasPrefix(file, left) {
+		p.root.Remove(name)
+	}
 }
 
 // leave closes a part that is not whole. One without a byte goes.

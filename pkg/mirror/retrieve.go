@@ -60,6 +60,7 @@ func (r *run) download(ctx context.Context, c *ftpclient.Conn, root *os.Root, it
 		p.leave()
 		return Done{}, err
 	}
+	p.sweep(item.Local, r.planned())
 	done.Seconds = time.Since(start).Seconds()
 	return done, nil
 }

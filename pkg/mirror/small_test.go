@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -85,6 +86,49 @@ func TestASmallFileLeavesSomebodysPartAlone(t *testing.T) {
 	}
 	if b, err := os.ReadFile(filepath.Join(to, "f.part")); string(b) != "mine" {
 		t.Errorf("f.part is %q, %v", b, err)
+	}
+}
+
+// A client that was killed while it put a small file in its place left a part
+// without a record there, for ever.
+func TestThePartThatAKilledClientLeftOfASmallFileGoesWithTheNextRun(t *testing.T) {
+	file := content(5000)
+	for name, left := range map[string][]byte{"nothing yet": {}, "a half": file[:2500], "all": file} {
+		for _, resume := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, resumed %v", name, resume), func(t *testing.T) {
+				dial, home := ours(t, new(atomic.Int64), true)
+				write(t, filepath.Join(home, "f"), file, longAgo)
+				to := t.TempDir()
+				write(t, filepath.Join(to, "f.part"), left, longAgo)
+				tr := mirror.New(mirror.Config{Dial: dial, Records: t.TempDir()})
+				defer tr.Close()
+				if _, err := tr.Get(within(t), "/f", to, mirror.Options{Resume: resume}); err != nil {
+					t.Fatal(err)
+				}
+				if got := files(t, to); len(got) != 1 || got["f"] != string(file) {
+					t.Errorf("there are %v", slices.Collect(maps.Keys(got)))
+				}
+			})
+		}
+	}
+}
+
+// A file of the tree itself may be called like that, and begin like that.
+func TestAFileOfTheTreeIsNoPartThatWasLeft(t *testing.T) {
+	dial, home := ours(t, new(atomic.Int64), true)
+	file := content(5000)
+	write(t, filepath.Join(home, "d", "f"), file, longAgo)
+	write(t, filepath.Join(home, "d", "f.part"), file[:2500], longAgo)
+	tr := mirror.New(mirror.Config{Dial: dial, Records: t.TempDir()})
+	defer tr.Close()
+	to := t.TempDir()
+	for range 2 {
+		if _, err := tr.Get(within(t), "/d", to, mirror.Options{Recursive: true}); err != nil {
+			t.Fatal(err)
+		}
+		if got := files(t, to); len(got) != 3 {
+			t.Errorf("there are %v", slices.Collect(maps.Keys(got)))
+		}
 	}
 }
 
