@@ -120,6 +120,7 @@ const acmeName = "ftp.example.com"
 // clients come and go: none fails, none sees one that was replaced, and who
 // was there before goes on resuming.
 func TestAcmeCertificatesAreIssuedAndRenewedUnderClients(t *testing.T) {
+	t.Parallel()
 	for _, way := range []string{"TLS-ALPN-01", "HTTP-01"} {
 		t.Run(way, func(t *testing.T) {
 			t.Parallel()

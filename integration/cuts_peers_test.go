@@ -381,6 +381,7 @@ func (x *crossing) offsets(t *testing.T, n int) (cases []cutCase) {
 }
 
 func TestWhatIsCutBetweenOurClientAndOurOrOtherPeoplesServersIsResumed(t *testing.T) {
+	t.Parallel()
 	start := time.Now()
 	servers := []func(*testing.T) *behind{oursBehind}
 	for _, f := range foreigners() {
@@ -393,8 +394,9 @@ func TestWhatIsCutBetweenOurClientAndOurOrOtherPeoplesServersIsResumed(t *testin
 		big, offsets, real = 64<<20, 200, 10
 	}
 	for _, serve := range servers {
-		b := serve(t)
-		t.Run(b.name, func(t *testing.T) {
+		t.Run("", func(t *testing.T) {
+			t.Parallel()
+			b := serve(t)
 			x := newCrossing(t, b, seeded(64*(16<<10), 31))
 			noteIn(t, &report.servers, b.name, b.version, "transfers cut, reset and stalled: see CUTS.md")
 			x.all(t, x.boundaries(t))

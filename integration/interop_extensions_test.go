@@ -104,6 +104,7 @@ func commandsByFtplib(text string) []spoken {
 type featuresUsed map[string]bool
 
 func TestStockClientsUseEveryFeatureAnnounced(t *testing.T) {
+	t.Parallel()
 	s := startSite(t)
 	// What every session of these clients begins with.
 	used := featuresUsed{"AUTH": true, "PBSZ": true, "PROT": true}
@@ -256,6 +257,7 @@ func (s *site) activeLftp(t *testing.T, host, verb string) bool {
 }
 
 func TestStockClientsOverImplicitTLS(t *testing.T) {
+	t.Parallel()
 	port := fmt.Sprint(freePorts(t, 1)[0])
 	s := startSite(t, "--implicit-port", port)
 	s.port = port // from here on, for every client
@@ -304,6 +306,7 @@ func TestStockClientsOverImplicitTLS(t *testing.T) {
 }
 
 func TestAStockClientThatCannotResumeIsToldWhatToChange(t *testing.T) {
+	t.Parallel()
 	s := startSite(t)
 	note(t, "ftplib, plain", "Python "+firstMatch(`Python (\S+)`, "python3", "--version"), "refused without session_reuse: prefer, with the reason")
 	script, err := filepath.Abs("testdata/interop/move.py")
@@ -316,6 +319,7 @@ func TestAStockClientThatCannotResumeIsToldWhatToChange(t *testing.T) {
 }
 
 func TestCurlResumesAppendsAndAsksForParts(t *testing.T) {
+	t.Parallel()
 	s := startSite(t)
 	note(t, "curl", firstMatch(`curl (\S+)`, "curl", "-V"), "-C - both ways, -a, -r, -I, -l, -Q, -R, --ftp-method")
 	home := s.home(strictUser)

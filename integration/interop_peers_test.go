@@ -55,6 +55,7 @@ func peers(t *testing.T) []peer {
 }
 
 func TestStockClientsMoveFiles(t *testing.T) {
+	t.Parallel()
 	short := treeCargo(t, 500)
 	whole := short
 	if *full {

@@ -302,6 +302,9 @@ func noteIn(t *testing.T, rows *[]string, peer, version, did string) {
 
 func tables() string {
 	text := ""
+	// Tests run beside each other; a peer's rows belong together.
+	slices.Sort(report.clients)
+	slices.Sort(report.servers)
 	if len(report.clients) > 0 {
 		text += "# Stock clients against `ftps server`\n\n" +
 			"Written by `scripts/interop --table`: the real binary on loopback, TLS on both connections,\n" +

@@ -136,6 +136,7 @@ func named(names ...string) func(foreign) bool {
 }
 
 func TestDoctorFindsWhatTheSettingsOfOtherPeoplesServersSay(t *testing.T) {
+	t.Parallel()
 	eachForeigner(t, nil, func(t *testing.T, f foreign) {
 		for _, set := range settings {
 			if set.has != nil && !set.has(f) {
@@ -208,6 +209,7 @@ func passOn(c *net.TCPConn, port int) {
 }
 
 func TestDoctorFindsWhatOurOwnSettingsSayAsOfOtherPeoples(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		what, user, host string
 		args             []string

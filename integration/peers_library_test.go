@@ -95,6 +95,7 @@ func download(ctx context.Context, c *ftpclient.Conn, name string) ([]byte, erro
 }
 
 func TestEveryDataConnectionToOtherPeoplesServersResumes(t *testing.T) {
+	t.Parallel()
 	eachForeigner(t, nil, func(t *testing.T, f foreign) {
 		s := f.serve(t, foreignOptions{})
 		for how, policy := range s.policies(t) {
@@ -172,6 +173,7 @@ func (s *foreignServer) resumes(t *testing.T, policy pki.Policy, version uint16)
 }
 
 func TestOtherPeoplesServersSayThatTheyWantSessionsResumed(t *testing.T) {
+	t.Parallel()
 	eachForeigner(t, func(f foreign) bool { return f.reused != nil }, func(t *testing.T, f foreign) {
 		s := f.serve(t, foreignOptions{})
 		s.passes(t, "refusal: a data connection that does not resume the session", func(t *testing.T) {
@@ -192,6 +194,7 @@ func TestOtherPeoplesServersSayThatTheyWantSessionsResumed(t *testing.T) {
 }
 
 func TestOurClientGoesOverToPASVWhereOtherPeoplesPortsCannotBeReached(t *testing.T) {
+	t.Parallel()
 	eachForeigner(t, nil, func(t *testing.T, f foreign) {
 		s := f.serve(t, foreignOptions{})
 		s.passes(t, "PASV, where the port of EPSV cannot be reached", func(t *testing.T) {

@@ -41,6 +41,7 @@ func sends(dialogue, verb string) bool {
 }
 
 func TestOurClientOpensDataConnectionsToOtherPeoplesServersEveryWay(t *testing.T) {
+	t.Parallel()
 	eachForeigner(t, nil, func(t *testing.T, f foreign) {
 		s := f.serve(t, foreignOptions{})
 		s.passes(t, "EPSV", func(t *testing.T) {
@@ -70,6 +71,7 @@ func TestOurClientOpensDataConnectionsToOtherPeoplesServersEveryWay(t *testing.T
 }
 
 func TestOurClientSpeaksImplicitTLSToOtherPeoplesServers(t *testing.T) {
+	t.Parallel()
 	eachForeigner(t, func(f foreign) bool { return f.canImplicit }, func(t *testing.T, f foreign) {
 		s := f.serve(t, foreignOptions{Implicit: true})
 		s.passes(t, "implicit TLS", func(t *testing.T) {
@@ -81,6 +83,7 @@ func TestOurClientSpeaksImplicitTLSToOtherPeoplesServers(t *testing.T) {
 }
 
 func TestOurClientNeedsNoExtensionOfOtherPeoplesServers(t *testing.T) {
+	t.Parallel()
 	small, tree := smallCargo(t), treeCargo(t, 40)
 	eachForeigner(t, func(f foreign) bool { return f.canDeny }, func(t *testing.T, f foreign) {
 		s := f.serve(t, foreignOptions{Without: []string{"SIZE", "MDTM", "MFMT", "MLST", "MLSD", "REST"}})
@@ -121,6 +124,7 @@ func TestOurClientNeedsNoExtensionOfOtherPeoplesServers(t *testing.T) {
 }
 
 func TestOurClientFindsTheZoneOfOtherPeoplesListings(t *testing.T) {
+	t.Parallel()
 	eachForeigner(t, func(f foreign) bool { return f.canZone }, func(t *testing.T, f foreign) {
 		when := time.Now().UTC().Truncate(24 * time.Hour).Add(-37*time.Hour + 23*time.Minute + 7*time.Second)
 		shown := func(t *testing.T, s *foreignServer) (times []string) {
@@ -159,6 +163,7 @@ func TestOurClientFindsTheZoneOfOtherPeoplesListings(t *testing.T) {
 
 // TestOurClientSaysWhatOtherPeoplesServersRefuse: exit code and words tell what to do.
 func TestOurClientSaysWhatOtherPeoplesServersRefuse(t *testing.T) {
+	t.Parallel()
 	refused := func(t *testing.T, s *foreignServer, code int, words string, command ...string) {
 		t.Helper()
 		_, errs, got := s.client(t, command...)

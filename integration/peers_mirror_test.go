@@ -112,6 +112,7 @@ func folders(t *testing.T, dir string) (n int) {
 // TestOurClientMirrorsGoWithOurOwnAndOtherPeoplesServers: up and down, then
 // again, then after ten changes and three deletions.
 func TestOurClientMirrorsGoWithOurOwnAndOtherPeoplesServers(t *testing.T) {
+	t.Parallel()
 	n := 1000
 	if *full {
 		n = -1

@@ -55,18 +55,22 @@ type foreign struct {
 	start  func(t *testing.T, s *foreignServer) *exec.Cmd
 }
 
-const portBlock = 50
+// The blocks of ports: as many turns of four as fit below firstPort.
+const (
+	firstForeignPort = 20000
+	portBlock        = 50
+)
 
 // foreigners is the register of servers and their ports.
 func foreigners() []foreign {
 	return []foreign{
-		{name: "vsftpd", pkg: "vsftpd", account: "anonymous", ports: 21100, canDeny: true, canImplicit: true, canReadOnly: true,
+		{name: "vsftpd", pkg: "vsftpd", account: "anonymous", ports: firstForeignPort, canDeny: true, canImplicit: true, canReadOnly: true,
 			full: "451", reused: func(log string) int { return strings.Count(log, ", reused, no cert") }, start: startVsftpd},
-		{name: "ProFTPD", pkg: "proftpd-core", account: "diego", ports: 21200, canDeny: true, canImplicit: true, canReadOnly: true, canZone: true,
+		{name: "ProFTPD", pkg: "proftpd-core", account: "diego", ports: firstForeignPort + portBlock, canDeny: true, canImplicit: true, canReadOnly: true, canZone: true,
 			full: "452", reused: func(log string) int { return strings.Count(log, "client reused TLS session for data connection") }, start: startProFTPD},
-		{name: "Pure-FTPd", pkg: "pure-ftpd", account: "diego", ports: 21300, canDeny: true, relayed: true, canReadOnly: true, canZone: true, canQuota: true,
+		{name: "Pure-FTPd", pkg: "pure-ftpd", account: "diego", ports: firstForeignPort + 2*portBlock, canDeny: true, relayed: true, canReadOnly: true, canZone: true, canQuota: true,
 			full: "451", noTickets: true, start: startPureFTPd},
-		{name: "pyftpdlib", pkg: "python3-pyftpdlib", account: "diego", ports: 21400, canDeny: true, canImplicit: true, canReadOnly: true, canZone: true,
+		{name: "pyftpdlib", pkg: "python3-pyftpdlib", account: "diego", ports: firstForeignPort + 3*portBlock, canDeny: true, canImplicit: true, canReadOnly: true, canZone: true,
 			start: startPyftpdlib},
 	}
 }
@@ -210,17 +214,25 @@ func (s *foreignServer) log() string {
 	return string(text)
 }
 
-// takePorts takes the server's block of ports; where another run of these
-// tests has it, the one of the next thousand.
+// takePorts takes the server's block of ports until the test ends; where
+// another test, or another run of them, has it, the next one.
 func (s *foreignServer) takePorts(t *testing.T) {
 	t.Helper()
-	for first := s.ports; first < s.ports+8000; first += 1000 {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", first))
-		if err == nil {
-			l.Close()
-			s.Control, s.First, s.Last = first, first+10, first+portBlock-1
-			return
+	for first := s.ports; first < firstPort; first += 4 * portBlock {
+		// A name that one process can have, and that ends with it.
+		held, err := net.Listen("unix", fmt.Sprintf("@ftps-ports-%d", first))
+		if err != nil {
+			continue
 		}
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", first))
+		if err != nil {
+			held.Close()
+			continue
+		}
+		l.Close()
+		t.Cleanup(func() { held.Close() })
+		s.Control, s.First, s.Last = first, first+10, first+portBlock-1
+		return
 	}
 	t.Fatalf("the ports of %s are taken", s.name)
 }

@@ -43,6 +43,7 @@ func (s *foreignServer) clear(t *testing.T) {
 }
 
 func TestOurClientMovesFilesToOtherPeoplesServers(t *testing.T) {
+	t.Parallel()
 	n := 300
 	if *full {
 		n = 2000

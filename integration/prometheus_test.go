@@ -21,6 +21,7 @@ var scrapeTime = flag.Duration("scrape", 15*time.Second, "how long Prometheus wa
 // A real Prometheus watches a server under load: what it has at the end is
 // what the clients counted.
 func TestPrometheusHasTheNumbersThatTheClientsCounted(t *testing.T) {
+	t.Parallel()
 	bin := filepath.Join(watchers(t), "watchers", "usr", "bin")
 	metrics, port := freePorts(t, 1)[0], freePorts(t, 1)[0]
 	s := startServer(t, []string{"diego", "secreto"}, "--no-fsync", "--metrics", fmt.Sprintf("127.0.0.1:%d", metrics))
