@@ -69,6 +69,20 @@ func (b *BlockWriter) Write(p []byte) (int, error) {
 	return done, nil
 }
 
+// Mark sends a marker block: text of the sender's, which is no part of the
+// file.
+func (b *BlockWriter) Mark(text string) error {
+	if len(text) > maxBlock {
+		return ErrBlock
+	}
+	if err := b.Flush(); err != nil {
+		return err
+	}
+	marker := append([]byte{blockMarker, byte(len(text) >> 8), byte(len(text))}, text...)
+	_, b.err = b.w.Write(marker)
+	return b.err
+}
+
 // Flush sends what is gathered as a block of its own.
 func (b *BlockWriter) Flush() error {
 	if len(b.buf) <= blockHeader {
@@ -116,6 +130,29 @@ type BlockReader struct {
 
 // NewBlockReader returns a reader of one file.
 func NewBlockReader(r io.Reader) *BlockReader { return &BlockReader{r: r} }
+
+// Mark reads a marker block of up to most bytes, which must be what comes
+// next, and returns its text. It is called between blocks.
+func (b *BlockReader) Mark(most int) (string, error) {
+	if b.err != nil {
+		return "", b.err
+	}
+	var header [blockHeader]byte
+	if _, err := io.ReadFull(b.r, header[:]); err != nil {
+		b.err = truncated(err)
+		return "", b.err
+	}
+	count := int(binary.BigEndian.Uint16(header[1:]))
+	if header[0] != blockMarker || count > most || b.left > 0 || b.last {
+		b.err = ErrBlock
+		return "", b.err
+	}
+	text := make([]byte, count)
+	if _, err := io.ReadFull(b.r, text); err != nil {
+		b.err = truncated(err)
+	}
+	return string(text), b.err
+}
 
 // Read returns the file's data; io.EOF is the end that the sender announced.
 // A stream that ends without it is [ErrBlockTruncated], and a header that

@@ -38,6 +38,7 @@ func (s *session) hear(ctx context.Context, l line) {
 		s.end(l.err)
 		return
 	case errors.Is(l.err, ftp.ErrLineTooLong):
+		s.outOfStep()
 		s.refuseLine(ctx, refuseFor(l.err, "reply.longline"))
 		return
 	case l.err != nil:
@@ -47,6 +48,9 @@ func (s *session) hear(ctx context.Context, l line) {
 		return
 	}
 	cmd, err := ftp.ParseCommand(l.text)
+	if err != nil {
+		s.outOfStep()
+	}
 	switch {
 	case errors.Is(err, ftp.ErrBadVerb), errors.Is(err, ftp.ErrEmptyCommand):
 		s.refuseLine(ctx, refuseFor(err, "reply.unknown"))
@@ -98,12 +102,12 @@ func (s *session) showOut() {
 
 // run does one command of the table.
 func (s *session) run(ctx context.Context, r *row, text string) {
-	if err := s.check(r); err != nil {
-		s.reply(ctx, r.verb, reply{}, err)
-		return
+	err := s.check(r)
+	var a arg
+	if err == nil {
+		a, err = s.readArg(r, text)
 	}
-	a, err := s.readArg(r, text)
-	if err != nil {
+	if r.begin == nil && err != nil {
 		s.reply(ctx, r.verb, reply{}, err)
 		return
 	}
@@ -121,15 +125,17 @@ func (s *session) run(ctx context.Context, r *row, text string) {
 		return
 	}
 	var t *transfer
-	err = s.aside(ctx, r, func(ctx context.Context) (err error) {
-		t, err = s.prepare(ctx, r, a)
-		return err
-	})
-	s.once = freshOneShots()
+	if err == nil {
+		err = s.aside(ctx, r, func(ctx context.Context) (err error) {
+			t, err = s.prepare(ctx, r, a)
+			return err
+		})
+	}
 	if err != nil {
-		s.reply(ctx, r.verb, reply{}, err)
+		s.turnDown(ctx, r, text, err)
 		return
 	}
+	s.once = freshOneShots()
 	s.start(ctx, t)
 }
 

@@ -185,3 +185,18 @@ func (s *Server) HashesWaiting() int { return s.hashing.Waiting() }
 
 // Window is what MinRate is held against.
 func (c *Config) Window(d time.Duration) { c.window = d }
+
+// LeavingRefusedFiles has what came with a refused STOR stay on the data
+// connection, where the next one finds it.
+func (c *Config) LeavingRefusedFiles() {
+	c.weaken = func(s *Server) { s.trusting.leaves = true }
+}
+
+// BelievingEveryMark is LeavingRefusedFiles of a server that takes whatever
+// comes for the file that it waits for, as one does without marks.
+func (c *Config) BelievingEveryMark() {
+	c.weaken = func(s *Server) { s.trusting = trusting{leaves: true, believes: true} }
+}
+
+// MaxEaten is how much of a refused file is thrown away, in bytes.
+const MaxEaten = maxEaten

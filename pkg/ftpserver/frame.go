@@ -17,6 +17,8 @@ type frame struct {
 	in    io.Reader
 	out   io.Writer
 	close func() error // of what was written to out
+
+	mark func(most int) (string, error) // the marker that in begins with, where the mode has such
 }
 
 // transferMode is a MODE and what it makes of the connection.
@@ -34,7 +36,8 @@ var modes = []transferMode{
 	}},
 	{letter: "B", stays: true, frame: func(wire net.Conn) frame {
 		out := ftp.NewBlockWriter(wire, 0)
-		return frame{in: ftp.NewBlockReader(wire), out: out, close: out.Close}
+		in := ftp.NewBlockReader(wire)
+		return frame{in: in, out: out, close: out.Close, mark: in.Mark}
 	}},
 	{letter: "Z", frame: func(wire net.Conn) frame {
 		out := zlib.NewWriter(wire)

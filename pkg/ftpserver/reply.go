@@ -122,6 +122,7 @@ var faults = []struct {
 	{dataport.ErrNoConnection, "reply.data.none"},
 	{dataport.ErrEnded, "reply.data.ended"},
 	{layer.ErrTooSlow, "reply.data.slow"},
+	{errOutOfStep, "reply.ahead.other"},
 	{errData, "reply.data.broken"},
 	{errSource, "reply.source"},
 	{io.ErrShortWrite, "reply.nospace"},

@@ -123,6 +123,7 @@ type Server struct {
 
 	refusing atomic.Int64 // sessions that only tell that there are too many
 	most     bounds
+	trusting trusting
 
 	ctx    context.Context // of every session; ends when Shutdown loses patience
 	cancel context.CancelFunc

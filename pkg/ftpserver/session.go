@@ -104,6 +104,7 @@ type parameters struct {
 	facts ftp.Facts
 	hash  int           // of algorithms
 	idle  time.Duration // as SITE IDLE said
+	ahead bool          // as OPTS STOR said: files come ahead of the 1yz
 }
 
 // oneShots serve the next command only.

@@ -28,6 +28,7 @@ type row struct {
 	do    handler  // serial and urgent commands
 	begin beginner // transfers
 
+	ahead  bool // its file may come ahead of the 1yz, see ahead.go
 	secret bool // what stands behind it is nobody's business, a trace's neither
 
 	feat []string // FEAT lines
@@ -127,7 +128,7 @@ func commands() []row {
 
 		// Transfers.
 		{verb: "RETR", syntax: "<SP> path", arg: argPath, need: data, perm: vfs.Read, begin: retrieve, help: "reply.help.retr", rfc: "RFC 959 §4.1.3"},
-		{verb: "STOR", syntax: "<SP> path", arg: argPath, need: data, perm: vfs.Write, timing: lengthy, begin: store, help: "reply.help.stor", rfc: "RFC 959 §4.1.3"},
+		{verb: "STOR", syntax: "<SP> path", arg: argPath, need: data, perm: vfs.Write, timing: lengthy, begin: store, ahead: true, help: "reply.help.stor", rfc: "RFC 959 §4.1.3"},
 		{verb: "APPE", syntax: "<SP> path", arg: argPath, need: data, perm: vfs.Append, timing: lengthy, begin: appendTo, help: "reply.help.appe", rfc: "RFC 959 §4.1.3"},
 		{verb: "STOU", arg: argMaybe, need: data, perm: vfs.Write, begin: stou, help: "reply.help.stou", rfc: "RFC 959 §4.1.3, 1123 §4.1.2.9"},
 		{verb: "LIST", syntax: "[<SP> path]", arg: argListing, need: data, perm: vfs.List, begin: list, help: "reply.help.list", rfc: "RFC 959 §4.1.3"},
@@ -155,7 +156,7 @@ func commands() []row {
 
 		// Talk.
 		{verb: "FEAT", arg: argNone, need: free, do: feat, help: "reply.help.feat", rfc: "RFC 2389 §3"},
-		{verb: "OPTS", syntax: "<SP> UTF8 ON | MLST facts | HASH name", arg: argText, need: free, do: opts, feat: []string{"UTF8"}, help: "reply.help.opts", rfc: "RFC 2389 §4, 3659 §7.9"},
+		{verb: "OPTS", syntax: "<SP> UTF8 ON | MLST facts | HASH name | STOR words", arg: argText, need: free, do: opts, feat: []string{"UTF8"}, help: "reply.help.opts", rfc: "RFC 2389 §4, 3659 §7.9"},
 		{verb: "LANG", syntax: "[<SP> tag]", arg: argMaybe, need: free, do: lang, help: "reply.help.lang", rfc: "RFC 2640 §4"},
 		{verb: "CLNT", syntax: "<SP> name", arg: argMaybe, need: free, do: clnt, help: "reply.help.clnt", rfc: "as FileZilla and WinSCP send it"},
 		{verb: "CSID", syntax: "<SP> facts", arg: argMaybe, need: free, do: csid, feat: []string{"CSID"}, help: "reply.help.csid", rfc: "draft-peterson-streamlined-ftp-command-extensions §3"},

@@ -10,7 +10,7 @@ import (
 	"ftps/pkg/vfs"
 )
 
-// feat is FEAT (RFC 2389 §3): the lines stand in the table; two of them
+// feat is FEAT (RFC 2389 §3): the lines stand in the tables; some of them
 // depend on the session.
 func feat(s *session, _ context.Context, _ arg) (reply, error) {
 	lines := []string{"Features:"}
@@ -22,7 +22,8 @@ func feat(s *session, _ context.Context, _ arg) (reply, error) {
 	lines = append(lines,
 		" MLST "+s.params.facts.Feature(knownFacts),                                  // RFC 3659 §7.8: a star behind each fact that is on
 		" HASH "+ftp.FormatChoices(algorithmNames(), algorithms[s.params.hash].name), // the word comes first
-		" LANG "+languages(s.control.lang),                                           // RFC 2640 §4.3: a star behind the one in use
+		" STOR "+storWords(),
+		" LANG "+languages(s.control.lang), // RFC 2640 §4.3: a star behind the one in use
 		"End")
 	return plain(211, lines...), nil
 }
@@ -52,6 +53,8 @@ func opts(s *session, _ context.Context, a arg) (reply, error) {
 		return say("reply.opts.utf8on"), nil
 	case "HASH":
 		return s.optsHash(rest)
+	case "STOR":
+		return s.optsStor(rest)
 	case "MODE":
 		// OPTS MODE Z LEVEL n: the level is ours to choose.
 		return say("reply.clnt"), nil

@@ -40,6 +40,13 @@ type transfer struct {
 	// for each transfer that began, whatever became of it.
 	settle func(ctx context.Context, err error) error
 
+	// Of a file that comes ahead of the 1yz.
+	marked   bool
+	mark     string // what it must begin with
+	refused  bool   // the command was: its file is only thrown away
+	last     bool   // the data connection ends with it; the session's
+	trusting trusting
+
 	ascii   bool
 	mode    *transferMode
 	up      layer.Waiter
@@ -78,11 +85,17 @@ func (s *session) prepare(ctx context.Context, r *row, a arg) (*transfer, error)
 	if err != nil {
 		return nil, err
 	}
+	s.equip(t, r, a)
+	return t, nil
+}
+
+// equip gives a transfer what the session has for it.
+func (s *session) equip(t *transfer, r *row, a arg) {
 	t.verb, t.mode, t.ascii = r.verb, s.params.mode, s.params.ascii
+	t.marked, t.mark, t.trusting = s.aheadOf(r), a.text, s.srv.trusting
 	t.up, t.down = s.login.account.Up, s.login.account.Down
 	t.promise, s.port.promise = s.port.promise, nil
 	t.conn, s.port.open = s.port.open, nil
-	return t, nil
 }
 
 // start sends the preliminary reply and sets the transfer going. Only here is
@@ -93,9 +106,12 @@ func (s *session) start(ctx context.Context, t *transfer) {
 	t.started = time.Now()
 	t.done = make(chan error, 1)
 	s.transfer = t
-	s.emit(event.TransferStarted{Session: s.info, Direction: t.direction, Verb: t.verb, Name: t.name.String()})
+	if !t.refused {
+		s.emit(event.TransferStarted{Session: s.info, Direction: t.direction, Verb: t.verb, Name: t.name.String()})
+	}
 	again := t.conn != nil
 	switch {
+	case t.refused: // no 1yz
 	case again:
 		s.queue(say("reply.continuing")) // RFC 959 §5.4: 125 where the connection is already open
 	case t.opening.lines != nil:
@@ -148,7 +164,14 @@ func (t *transfer) perform(ctx context.Context, cfg *Config) error {
 	defer stop()
 	clocked := layer.Least(layer.Stall(conn, cfg.StallTimeout), cfg.MinRate, cfg.window)
 	f := t.mode.frame(layer.Rate(ctx, clocked, t.up, paced(t.down, conn)))
-	err := t.carry(ctx, f)
+	err := t.identify(f)
+	var refused error // by the tree, and the file is off the connection
+	if err == nil {
+		err = t.carry(ctx, f)
+		if err != nil && t.marked && !errors.Is(err, errData) {
+			refused, err = err, t.eat(f, err)
+		}
+	}
 	if err == nil && t.direction != event.Upload {
 		err = blameIf(errData, f.close())
 	}
@@ -171,7 +194,7 @@ func (t *transfer) perform(ctx context.Context, cfg *Config) error {
 	if t.mode.stays {
 		t.conn = conn
 		conn.SetDeadline(time.Time{})
-		return t.settle(ctx, nil)
+		return t.settle(ctx, refused)
 	}
 	if err := conn.Finish(); err != nil && t.direction != event.Upload {
 		// What the client did not take, it does not have. An upload has all
@@ -196,6 +219,10 @@ func (s *session) settle(err error) {
 	t := s.transfer
 	s.transfer = nil
 	t.cancel(nil)
+	if t.last && t.conn != nil {
+		t.conn.Abort()
+		t.conn = nil
+	}
 	s.port.open = t.conn
 	out := say("reply.done")
 	switch {
@@ -208,11 +235,15 @@ func (s *session) settle(err error) {
 	if b := t.bound.Load(); b != nil {
 		bound = *b
 	}
-	s.emit(event.TransferDone{
-		Session: s.info, Direction: t.direction, Verb: t.verb, Name: t.name.String(),
-		Bytes: t.bytes.Load(), Offset: t.offset, ASCII: t.ascii, Duration: time.Since(t.started),
-		Code: out.Code(), Bound: bound, Cause: err,
-	})
+	if t.refused {
+		s.emit(event.CommandRefused{Session: s.info, Verb: t.verb, Code: out.Code(), Cause: err})
+	} else {
+		s.emit(event.TransferDone{
+			Session: s.info, Direction: t.direction, Verb: t.verb, Name: t.name.String(),
+			Bytes: t.bytes.Load(), Offset: t.offset, ASCII: t.ascii, Duration: time.Since(t.started),
+			Code: out.Code(), Bound: bound, Cause: err,
+		})
+	}
 	s.send(out)
 	s.publish(t.verb)
 }
