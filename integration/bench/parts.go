@@ -236,7 +236,10 @@ func (b *bench) forAll(f func(s *server)) {
 }
 
 func logins(b *bench, p *partRun) error {
-	return b.rows(p, row{who: own, trial: trial{work: "login", order: load.Order{Work: "login", Count: b.small(2000), Sessions: 8}}})
+	// SFTPGo remembers a password that was right, as ours does; the others
+	// compare something cheaper than bcrypt.
+	remembers := func(s *server) bool { return s.name == ours || s.name == sftpgo }
+	return b.rows(p, row{who: remembers, trial: trial{work: "login", order: load.Order{Work: "login", Count: b.small(2000), Sessions: 8}}})
 }
 
 func idle(b *bench, p *partRun) error {

@@ -28,8 +28,9 @@ import (
 // its own on loopback, below those of outgoing connections.
 type maker struct {
 	name    string
-	pkg     string // Debian's; "" for ours and for what is built here
+	pkg     string // Debian's; "" for ours and for what is built from source
 	library string // the Go module that it shows, where it is built here
+	program string // the variable that names its binary, NAME-VERSION, where scripts/bench built it
 	account string
 	ports   int
 	facts   bool // it has MLSD
@@ -38,6 +39,7 @@ type maker struct {
 
 const (
 	ours      = "ftps"
+	sftpgo    = "SFTPGo"
 	portBlock = 100
 	password  = "correct horse 4711"
 )
@@ -49,6 +51,7 @@ var makers = []maker{
 	{name: "Pure-FTPd", pkg: "pure-ftpd", account: "diego", ports: 23300, facts: true, start: startPureFTPd},
 	{name: "pyftpdlib", pkg: "python3-pyftpdlib", account: "diego", ports: 23400, facts: true, start: startPyftpdlib},
 	{name: "ftpserverlib", library: "github.com/fclairamb/ftpserverlib", account: "diego", ports: 23600, facts: true, start: startLibrary},
+	{name: sftpgo, program: "FTPS_SFTPGO", account: "diego", ports: 23700, facts: true, start: startSFTPGo},
 }
 
 // another is a second build of our server, to try a change beside what was.
@@ -65,6 +68,9 @@ type server struct {
 	cmd                  *exec.Cmd
 	done                 chan struct{}
 }
+
+// tree says that it is this tree's, or another build of it.
+func (m maker) tree() bool { return m.pkg == "" && m.library == "" && m.program == "" }
 
 // newServer lays out a server's folder; it does not start it.
 func (b *bench) newServer(m maker) (*server, error) {
@@ -114,7 +120,7 @@ func (s *server) run() error {
 		// OpenSSL is told to.
 		cmd.Env = append(cmd.Env, "LD_LIBRARY_PATH="+s.libraries(), "OPENSSL_CONF="+s.b.opensslConf())
 	}
-	if s.pkg == "" && s.library == "" && s.b.profiles != "" {
+	if s.tree() && s.b.profiles != "" {
 		cmd.Env = append(cmd.Env, "FTPS_BENCH_PROFILE="+s.b.profileFile())
 	}
 	cmd.Env = append(cmd.Env, "LC_ALL=C.UTF-8", "TZ=UTC")
@@ -180,6 +186,9 @@ func (s *server) version() string {
 			return "?"
 		}
 		return strings.TrimSpace(string(out))
+	case s.program != "":
+		_, version, _ := strings.Cut(filepath.Base(os.Getenv(s.program)), "-")
+		return version
 	case s.pkg == "":
 		return s.b.tree
 	}
