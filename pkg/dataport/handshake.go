@@ -45,7 +45,7 @@ type candidate struct {
 
 func newCandidate(p *Ports, raw net.Conn, peer netip.AddrPort, where place) *candidate {
 	c := &candidate{ports: p, raw: raw, peer: peer, place: where, gone: make(chan struct{}), hint: make(chan struct{}, 1)}
-	heard := &ear{Conn: layer.Direct(raw), heard: c.hear}
+	heard := &ear{Conn: layer.Direct(raw), raw: raw, heard: c.hear}
 	c.wire = &wire{layer.Gather(layer.StrictEOF(heard), layer.DefaultGather), c}
 	c.tc = tls.Server(c.wire, p.hello)
 	return c
@@ -61,6 +61,7 @@ type wire struct {
 // ear tells when the first byte comes, and answers the beginning promptly.
 type ear struct {
 	net.Conn
+	raw    net.Conn // the same without layers
 	heard  func()
 	done   bool
 	prompt int // reads that were prompt so far
@@ -78,12 +79,24 @@ func (e *ear) Read(b []byte) (int, error) {
 		e.prompt++
 		layer.AckAtOnce(e.Conn)
 	}
+	if !e.done {
+		// Told before it is taken: else there were a moment at which the byte
+		// is neither in the kernel nor known to have come, see Heard.
+		peek(e.raw, 1, func([]byte) bool { e.first(); return true })
+	}
 	n, err := e.Conn.Read(b)
-	if n > 0 && !e.done {
+	if n > 0 {
+		e.first()
+	}
+	return n, err
+}
+
+// first tells of the first byte, once.
+func (e *ear) first() {
+	if !e.done {
 		e.done = true
 		e.heard()
 	}
-	return n, err
 }
 
 // WriteLast implements [layer.WriteLast].

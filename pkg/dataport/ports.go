@@ -6,6 +6,8 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -36,11 +38,12 @@ type Ports struct {
 	places     map[place]*spot
 	queue      []*waiter
 	granting   bool
-	want       spell    // how long anybody has waited for a port
-	looks      int      // how often somebody's place was looked for
-	candidates int      // in all places
-	other      shared   // with an old server or a successor
-	postponed  []func() // to run when mu is released
+	want       spell                   // how long anybody has waited for a port
+	looks      int                     // how often somebody's place was looked for
+	candidates int                     // in all places
+	other      shared                  // with an old server or a successor
+	postponed  []func()                // to run when mu is released
+	asking     map[int][]chan struct{} // by port: who waits until what has come there is let in
 }
 
 // policy has the defences that a test switches off to see the attack succeed.
@@ -50,6 +53,7 @@ type policy struct {
 	noShadow   bool // no care after a promise that ended unused
 	ticketsUp  bool // a ticket on every upload
 	noLatch    bool // none on an upload, whoever reads
+	noCatchUp  bool // what has come and is not accepted yet is not looked for
 }
 
 // New returns the ports of a configuration. Nothing is accepted before Serve.
@@ -59,6 +63,7 @@ func New(cfg Config) *Ports {
 		cfg:    cfg,
 		stop:   make(chan struct{}),
 		places: make(map[place]*spot),
+		asking: make(map[int][]chan struct{}),
 		stamps: newRegistry(cfg.Remember, cfg.Stamps),
 	}
 	for _, l := range cfg.Listeners {
@@ -141,6 +146,10 @@ func (p *Ports) accept(l net.Listener, port int) {
 		if errors.Is(err, net.ErrClosed) {
 			return
 		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			p.caughtUp(l, port)
+			continue
+		}
 		p.cfg.Sink.Handle(event.Trouble{Where: "data port", Err: err})
 		timer := time.NewTimer(pause)
 		select {
@@ -151,6 +160,59 @@ func (p *Ports) accept(l net.Listener, port int) {
 		}
 		pause = min(2*pause, longPause)
 	}
+}
+
+// catchUp waits until every connection that has come to a port is let in, or
+// for a bounded time. Accept says nothing of where it stands, and what it has
+// taken may be on its way to us; but a deadline that is over brings it back
+// as soon as that is done.
+func (p *Ports) catchUp(port int) {
+	i := slices.Index(p.numbers, port)
+	if i < 0 || p.policy.noCatchUp {
+		return
+	}
+	l := p.cfg.Listeners[i]
+	stoppable, ok := l.(interface{ SetDeadline(time.Time) error })
+	if !ok {
+		return
+	}
+	limit := time.NewTimer(catchUpLimit)
+	defer limit.Stop()
+	for waitingAt(l) {
+		look := time.NewTimer(time.Millisecond)
+		select {
+		case <-look.C:
+		case <-p.stop:
+			return
+		case <-limit.C:
+			return
+		}
+	}
+	back := make(chan struct{})
+	p.mu.Lock()
+	p.asking[port] = append(p.asking[port], back)
+	stoppable.SetDeadline(time.Unix(1, 0))
+	p.mu.Unlock()
+	select {
+	case <-back:
+	case <-p.stop:
+	case <-limit.C:
+	}
+}
+
+// catchUpLimit is how long a session waits for that: longer than a machine
+// with more to do than it can leaves a thread alone.
+const catchUpLimit = 250 * time.Millisecond
+
+// caughtUp tells those who asked that Accept has come back.
+func (p *Ports) caughtUp(l net.Listener, port int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l.(interface{ SetDeadline(time.Time) error }).SetDeadline(time.Time{})
+	for _, back := range p.asking[port] {
+		close(back)
+	}
+	delete(p.asking, port)
 }
 
 // admit begins the life of a connection, or ends it where nobody waits for

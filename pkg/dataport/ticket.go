@@ -226,21 +226,43 @@ func (p *Ports) givesTicket(c *candidate, owner *Session) bool {
 }
 
 // Heard says that a command was read that is no transfer's. Connections whose
-// ClientHello is there already came before their command: see givesTicket.
+// ClientHello is there already came before their command: see givesTicket. One
+// that the kernel has and nobody has accepted yet, on a machine with much to
+// do, is waited for: the client has no answer yet, so its transfer's command
+// cannot come meanwhile.
 func (s *Session) Heard() {
 	p := s.ports
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if s.reads || s.promise == nil || s.promise.announced {
+	pr := s.promise
+	if pr == nil || s.hears(pr) || p.left() {
 		return
 	}
-	sp := p.places[s.promise.place]
+	p.mu.Unlock()
+	p.catchUp(pr.place.port)
+	p.mu.Lock()
+	if s.promise == pr {
+		s.hears(pr)
+	}
+}
+
+// hears notes the connections whose ClientHello is there, and reports whether
+// that is all: there is one for each promise, or nothing to be noted.
+func (s *Session) hears(pr *Promise) (all bool) {
+	if s.reads || pr.announced || pr.dial.IsValid() {
+		return true
+	}
+	sp := s.ports.places[pr.place]
 	if sp == nil {
-		return
+		return false
 	}
+	here := 0
 	for _, c := range sp.open {
-		if s.promise.number < c.number && !c.refused && !slices.Contains(c.early, s) &&
-			(c.spoke || layer.Queued(c.raw) > 0) {
+		if c.number < pr.number || c.refused {
+			continue
+		}
+		here++
+		if !slices.Contains(c.early, s) && (c.spoke || layer.Queued(c.raw) > 0) {
 			c.early = append(c.early, s)
 			select {
 			case c.hint <- struct{}{}:
@@ -248,4 +270,5 @@ func (s *Session) Heard() {
 			}
 		}
 	}
+	return here >= len(sp.waiting)
 }
