@@ -158,6 +158,10 @@ type How struct {
 	// negative; Commit answers ErrIncomplete when it differs, and a size
 	// that does not fit is refused at once.
 	Size int64
+	// ModTime is the time that the file has once it is whole, as by Chtimes;
+	// zero is the moment of Commit. A store that cannot keep it does not
+	// fail for that.
+	ModTime time.Time
 }
 
 // Upload is a file being written. One goroutine uses it.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"time"
 
 	"ftps/pkg/vfs"
 )
@@ -42,15 +43,19 @@ func (u *upload) Commit(ctx context.Context) error {
 	return nil
 }
 
-// dress gives the file the mode and the owner it shall have. The mode comes
-// after the owner, since chown(2) may clear bits of it.
+// dress gives the file the mode, the owner and the time it shall have. The
+// mode comes after the owner, since chown(2) may clear bits of it; the time
+// before the file has its name, so that nobody sees it with another.
 func (u *upload) dress() error {
 	mode := 0o666 &^ u.fs.opts.Umask
 	if old, err := u.folder.Lstat(u.base); err == nil && old.Mode().IsRegular() {
 		mode = old.Mode().Perm()
 		keepOwner(u.file, old)
 	}
-	return u.file.Chmod(mode)
+	if err := u.file.Chmod(mode); err != nil || u.how.ModTime.IsZero() {
+		return err
+	}
+	return u.folder.Chtimes(u.hidden, time.Time{}, u.how.ModTime)
 }
 
 // place gives the file its name, or leaves everything as it was: a reader

@@ -171,6 +171,9 @@ func (u *upload) Commit(ctx context.Context) error {
 			u.fs.quota.Shrink(int64(len(old.data)))
 		}
 		n.data, n.modTime = u.data, time.Now()
+		if !u.how.ModTime.IsZero() {
+			n.modTime = u.how.ModTime
+		}
 		u.folder.entries[u.base] = n
 		if p := u.folder.parts[u.base]; p != nil && (p == u.part || !p.busy) {
 			if p != u.part {

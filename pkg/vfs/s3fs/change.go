@@ -69,7 +69,7 @@ func (f *FS) Mkdir(ctx context.Context, name vfs.Name) error {
 // replaced: MinIO lists an object that is being replaced as if it were gone,
 // and the folder with it.
 func (f *FS) mark(ctx context.Context, key string) error {
-	_, _, err := f.putNew(ctx, key, nil)
+	_, _, err := f.putNew(ctx, key, nil, time.Time{})
 	return err
 }
 
@@ -119,7 +119,7 @@ func (f *FS) Rmdir(ctx context.Context, name vfs.Name) error {
 			return explain(ctx, o.Err)
 		}
 		rest := o.Key[len(prefix):]
-		if rest != "" && !strings.HasPrefix(rest, hiddenPart+"/") && !strings.HasPrefix(rest, hiddenTime+"/") {
+		if kind, _, _ := strings.Cut(rest, "/"); rest != "" && kind != hiddenPart && kind != hiddenTime && kind != hiddenSum {
 			return vfs.ErrNotEmpty
 		}
 		if rest != "" {
@@ -208,10 +208,7 @@ func (f *FS) removeFile(ctx context.Context, name vfs.Name) error {
 		return err
 	}
 	f.quota.Shrink(o.size)
-	if prefix, err := f.beside(hiddenTime, name); err == nil {
-		return f.removeAll(ctx, prefix, "")
-	}
-	return nil
+	return f.removeFacts(ctx, name, o.size)
 }
 
 func (f *FS) removePart(ctx context.Context, name vfs.Name, otherwise error) error {
@@ -290,30 +287,45 @@ func (f *FS) renameFile(ctx context.Context, from, to vfs.Name, o object) error 
 		return err
 	}
 	defer done()
-	old, err := f.head(ctx, target)
-	if err != nil && !isNotExist(err) {
-		return err
+	old, missing := f.head(ctx, target)
+	if missing != nil && !isNotExist(missing) {
+		return missing
 	}
 	etag, err := f.copy(ctx, source, target, o)
 	if err != nil {
 		return err
 	}
 	f.quota.Shrink(old.size)
+	if missing == nil {
+		if err := f.removeFacts(ctx, to, old.size); err != nil {
+			return err
+		}
+	}
+	if err := f.follow(ctx, source, o, to, target, etag); err != nil {
+		return err
+	}
 	if err := f.delete(ctx, source); err != nil {
 		f.quota.Grow(o.size) // both are there
 		return err
 	}
-	if prefix, err := f.beside(hiddenTime, from); err == nil {
-		if err := f.removeAll(ctx, prefix, ""); err != nil {
-			return err
-		}
+	return f.removeFacts(ctx, from, o.size)
+}
+
+// follow lays beside a copy what lay beside the file. A file keeps its time
+// when it is renamed; where there is no place for it, the time is that of the
+// copy.
+func (f *FS) follow(ctx context.Context, source string, o object, to vfs.Name, target, etag string) error {
+	if sum := f.keptSum(ctx, source, o.etag, o.size); sum != nil && inPieces(o.size) {
+		f.keepSum(ctx, target, etag, sum)
 	}
-	// A file keeps its time when it is renamed. Where there is no place for
-	// it, the time is that of the copy.
-	if err := f.give(ctx, to, etag, o.time, true); err != nil && !errors.Is(err, errors.ErrUnsupported) {
-		return err
+	if o.own || o.size > maxCopy { // it came with the copy
+		return nil
 	}
-	return nil
+	err := f.give(ctx, to, etag, o.time, false)
+	if errors.Is(err, errors.ErrUnsupported) {
+		return nil
+	}
+	return err
 }
 
 // copy copies an object within the store, if it is still the one that was
@@ -331,7 +343,7 @@ func (f *FS) copy(ctx context.Context, source, target string, o object) (etag st
 // copyPieces copies a long object piece by piece: the store is silent while it
 // copies one, and a silence that is too long is an outage.
 func (f *FS) copyPieces(ctx context.Context, source, target string, o object) (etag string, err error) {
-	id, err := f.store.core.NewMultipartUpload(ctx, f.bucket, target, minio.PutObjectOptions{})
+	id, err := f.store.core.NewMultipartUpload(ctx, f.bucket, target, withTime(o.time))
 	if err != nil {
 		return "", explain(ctx, err)
 	}
@@ -388,7 +400,7 @@ func (f *FS) renameFolder(ctx context.Context, from, to vfs.Name) error {
 	}
 	defer f.store.seen.forget(f.at(source))
 	var keys []minio.ObjectInfo
-	for o := range f.objects(ctx, source, listing{all: true}) {
+	for o := range f.objects(ctx, source, listing{all: true, meta: true}) {
 		if o.Err != nil {
 			return explain(ctx, o.Err)
 		}
@@ -428,11 +440,11 @@ func timesOf(keys []minio.ObjectInfo) map[string]given {
 	return times
 }
 
-// moveCopy copies one object of a folder. Times are written anew, since the
-// copy of a file may have another ETag; an upload that the store holds in
+// moveCopy copies one object of a folder. What lies beside a file is written
+// anew, since its copy may have another ETag; an upload that the store holds in
 // pieces belongs to its old key and is left behind.
 func (f *FS) moveCopy(ctx context.Context, o minio.ObjectInfo, target string, times map[string]given) error {
-	if _, _, ok := parseTimeKey(o.Key); ok {
+	if isFact(o.Key) {
 		return nil
 	}
 	if strings.HasSuffix(o.Key, "/") {
@@ -442,7 +454,13 @@ func (f *FS) moveCopy(ctx context.Context, o minio.ObjectInfo, target string, ti
 	if isRecord && r.id != "" {
 		return nil
 	}
-	from := object{size: o.Size, etag: clean(o.ETag), time: o.LastModified}
+	from := times[o.Key].of(describe(o))
+	if !from.told && !isRecord && o.UserMetadata == nil {
+		var err error
+		if from, err = f.head(ctx, o.Key); err != nil {
+			return err
+		}
+	}
 	etag, err := f.copy(ctx, o.Key, target, from)
 	if err != nil || isRecord {
 		return err
@@ -451,11 +469,14 @@ func (f *FS) moveCopy(ctx context.Context, o minio.ObjectInfo, target string, ti
 	if err != nil {
 		return nil // no path can name it, so nobody asks for its time
 	}
-	err = f.give(ctx, name, etag, times[o.Key].of(from), true)
-	if errors.Is(err, errors.ErrUnsupported) {
-		return nil
-	}
-	return err
+	return f.follow(ctx, o.Key, from, name, target, etag)
+}
+
+// isFact reports that a key is a time or a hash that lies beside a file.
+func isFact(key string) bool {
+	_, _, isTime := hiddenKey(hiddenTime, key)
+	_, _, isSum := hiddenKey(hiddenSum, key)
+	return isTime || isSum
 }
 
 // forgetMoved removes a key whose copy is in place.

@@ -45,7 +45,13 @@ func (f *FS) beside(kind string, name vfs.Name) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	key := folder + kind + "/" + encode(kind, name.Base())
+	return f.besideKey(kind, folder+name.Base())
+}
+
+// besideKey is beside for the key of a file.
+func (f *FS) besideKey(kind, file string) (string, error) {
+	at := strings.LastIndexByte(file, '/') + 1
+	key := file[:at] + kind + "/" + encode(kind, file[at:])
 	if len(key) > maxKey-maxTail {
 		return "", vfs.ErrBadName
 	}

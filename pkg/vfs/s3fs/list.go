@@ -2,8 +2,11 @@ package s3fs
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"iter"
 	"strings"
+	"sync"
 
 	"github.com/minio/minio-go/v7"
 
@@ -14,7 +17,8 @@ import (
 // one entry each, or all below.
 type listing struct {
 	all   bool
-	limit int // keys in one answer, 0 is the store's most
+	meta  bool // with what each object was stored with, where the store lists that
+	limit int  // keys in one answer, 0 is the store's most
 }
 
 // objects yields the keys that begin with a prefix, in order, page by page. A
@@ -22,11 +26,22 @@ type listing struct {
 // end as if it were whole, and half a listing taken for a whole one is half a
 // quota counted.
 func (f *FS) objects(ctx context.Context, prefix string, l listing) iter.Seq[minio.ObjectInfo] {
-	all := f.store.core.ListObjectsIter(ctx, f.bucket, minio.ListObjectsOptions{
-		Prefix: prefix, Recursive: l.all || l.limit > 0, MaxKeys: l.limit,
-	})
 	return func(yield func(minio.ObjectInfo) bool) {
-		for o := range all {
+		meta, any := l.meta && !f.store.metaless.Load(), false
+		for o := range f.store.core.ListObjectsIter(ctx, f.bucket, minio.ListObjectsOptions{
+			Prefix: prefix, Recursive: l.all || l.limit > 0, MaxKeys: l.limit, WithMetadata: meta,
+		}) {
+			if code := minio.ToErrorResponse(o.Err).StatusCode; o.Err != nil && meta && !any && (code == 400 || code == 501) {
+				// A store that minds a word which is MinIO's own.
+				f.store.metaless.Store(true)
+				for o := range f.objects(ctx, prefix, l) {
+					if !yield(o) {
+						return
+					}
+				}
+				return
+			}
+			any = true
 			if !yield(o) || o.Err != nil {
 				return
 			}
@@ -46,6 +61,25 @@ func (f *FS) List(ctx context.Context, folder vfs.Name) iter.Seq2[vfs.Info, erro
 	}
 }
 
+// asked is for how many files at once a listing asks when they were changed.
+const asked = 32
+
+// entry is one of a listing.
+type entry struct {
+	base   string
+	folder bool
+	object
+	later chan entry // has it once the store has told its time
+	err   error      // the last one's
+}
+
+func (e entry) info() vfs.Info {
+	if e.folder {
+		return folderInfo(e.base, e.time)
+	}
+	return e.object.info(e.base)
+}
+
 func (f *FS) list(ctx context.Context, folder vfs.Name, yield func(vfs.Info) bool) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -54,33 +88,30 @@ func (f *FS) list(ctx context.Context, folder vfs.Name, yield func(vfs.Info) boo
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
-	times := f.dated(ctx, prefix+hiddenTime+"/")
-	defer times.stop()
-	found := false
-	for o := range f.objects(ctx, prefix, listing{}) {
-		if o.Err != nil {
-			return explain(ctx, o.Err)
+	line, found := make(chan entry, asked), false
+	asking.Go(func() {
+		defer close(line)
+		found = f.entries(inner, prefix, line, &asking)
+	})
+	for e := range line {
+		if e.later != nil {
+			e = <-e.later
 		}
-		found = true
-		base := o.Key[len(prefix):]
-		if sub, isFolder := strings.CutSuffix(base, "/"); isFolder {
-			if showable(sub) && !yield(folderInfo(sub, o.LastModified)) {
-				return nil
-			}
-			continue
-		}
-		if !showable(base) {
-			continue
-		}
-		entry := object{size: o.Size, etag: clean(o.ETag), time: o.LastModified}
-		if entry.time, err = times.of(base, entry); err != nil {
-			return err
-		}
-		if !yield(entry.info(base)) {
+		switch {
+		case isNotExist(e.err):
+			continue // gone meanwhile
+		case e.err != nil:
+			return e.err
+		case !yield(e.info()):
 			return nil
 		}
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	if !found && !folder.IsRoot() {
 		// Nothing begins with the folder's name and a slash: it is a file, or
@@ -88,6 +119,62 @@ func (f *FS) list(ctx context.Context, folder vfs.Name, yield func(vfs.Info) boo
 		return f.mustBeFolder(ctx, folder)
 	}
 	return nil
+}
+
+// entries walks a folder and its times side by side. A file of which neither
+// tells when it was changed is asked for, many of them at once. It reports
+// whether there was anything.
+func (f *FS) entries(ctx context.Context, prefix string, line chan<- entry, asking *sync.WaitGroup) (found bool) {
+	put := func(e entry) bool {
+		select {
+		case line <- e:
+			return e.err == nil
+		case <-ctx.Done():
+			return false
+		}
+	}
+	times := f.dated(ctx, prefix+hiddenTime+"/")
+	defer times.stop()
+	for o := range f.objects(ctx, prefix, listing{meta: true}) {
+		if o.Err != nil {
+			put(entry{err: explain(ctx, o.Err)})
+			return found
+		}
+		found = true
+		base, isFolder := strings.CutSuffix(o.Key[len(prefix):], "/")
+		if !showable(base) {
+			continue
+		}
+		e := entry{base: base, folder: isFolder, object: describe(o)}
+		if !isFolder {
+			e.object, e.err = times.of(base, e.object)
+			if e.err == nil && !e.told && o.UserMetadata == nil {
+				e.later = f.ask(ctx, o.Key, e, asking)
+			}
+		}
+		if !put(e) {
+			return found
+		}
+	}
+	return found
+}
+
+// ask has the store tell the time of one file. Where it may not, the time is
+// that of the listing.
+func (f *FS) ask(ctx context.Context, key string, e entry, asking *sync.WaitGroup) chan entry {
+	e.later = nil
+	answer := make(chan entry, 1)
+	asking.Go(func() {
+		o, err := f.head(ctx, key)
+		switch {
+		case err == nil:
+			e.object = o
+		case !errors.Is(err, fs.ErrPermission):
+			e.err = err
+		}
+		answer <- e
+	})
+	return answer
 }
 
 // showable also leaves out what other programs may have stored and no path

@@ -64,9 +64,9 @@ func TestEachFileOfAListingHasItsOwnTime(t *testing.T) {
 		base, etag string
 		want       int64
 	}{{"a", "now", 2}, {"b", "x", 100}, {"z", "new", 100}, {"zz", "new", 100}} {
-		when, err := d.of(c.base, object{etag: c.etag, time: at(100)})
-		if err != nil || !when.Equal(at(c.want)) {
-			t.Errorf("%s: %v, %v", c.base, when, err)
+		o, err := d.of(c.base, object{etag: c.etag, time: at(100)})
+		if err != nil || !o.time.Equal(at(c.want)) || o.told != (c.want != 100) {
+			t.Errorf("%s: %+v, %v", c.base, o, err)
 		}
 	}
 	broken := fmt.Errorf("broken")
@@ -80,8 +80,8 @@ func TestATimeCountsForTheFileThatItWasGivenTo(t *testing.T) {
 	stored, told := time.Unix(1, 0), time.Unix(2, 0)
 	o := object{etag: "e", time: stored}
 	for etag, want := range map[string]time.Time{"e": told, "f": stored, "": stored} {
-		if got := (given{etag: etag, time: told}).of(o); !got.Equal(want) {
-			t.Errorf("%q: %v", etag, got)
+		if got := (given{etag: etag, time: told}).of(o); !got.time.Equal(want) {
+			t.Errorf("%q: %+v", etag, got)
 		}
 	}
 	if _, _, ok := parseTimeKey("d/" + hiddenTime + "/" + encode(hiddenTime, "f") + "e!x"); ok {

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"sync"
@@ -18,7 +19,7 @@ import (
 )
 
 // Open implements [vfs.FS]. The request that tells what the file is brings
-// its bytes as well. The time in the file's Info is that of the store.
+// its bytes as well. The time in the file's Info is the object's own.
 func (f *FS) Open(ctx context.Context, name vfs.Name) (vfs.File, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -50,13 +51,19 @@ func (f *FS) Open(ctx context.Context, name vfs.Name) (vfs.File, error) {
 		}
 		return nil, err
 	}
-	o := object{size: info.Size, etag: clean(info.ETag), time: info.LastModified}
+	o := describe(info)
 	file := &file{
 		fs: f, key: key, info: o.info(name.Base()), etag: o.etag, size: o.size,
 		ctx: alive, cancel: cancel, body: body,
 	}
-	if sum := sumOf(info); sum != nil {
+	sum := sumOf(info)
+	if sum == nil {
+		sum = f.keptSum(ctx, key, o.etag, o.size)
+	}
+	if sum != nil {
 		f.store.seen.objects.learn(f.at(key), known{o.etag, o.size, sum, true})
+	} else {
+		file.hash = sha256.New()
 	}
 	if o.size <= wholeRead {
 		if err := file.keep(); err != nil {
@@ -67,7 +74,9 @@ func (f *FS) Open(ctx context.Context, name vfs.Name) (vfs.File, error) {
 	return file, nil
 }
 
-// Sum implements [vfs.FS]. Files that were stored in pieces have none.
+// Sum implements [vfs.FS]. The store keeps none of files that came in pieces:
+// that of our own lies beside them, and that of another program's is computed
+// while the file is read, for whoever asks afterwards.
 func (f *FS) Sum(ctx context.Context, name vfs.Name, algorithm string) ([]byte, int64, error) {
 	if ctx.Err() != nil {
 		return nil, 0, context.Cause(ctx)
@@ -83,10 +92,14 @@ func (f *FS) Sum(ctx context.Context, name vfs.Name, algorithm string) ([]byte, 
 	if err != nil {
 		return nil, 0, explain(ctx, err)
 	}
-	if sum := sumOf(info); sum != nil {
-		return sum, info.Size, nil
+	sum := sumOf(info)
+	if sum == nil {
+		sum = f.keptSum(ctx, key, clean(info.ETag), info.Size)
 	}
-	return nil, 0, errors.ErrUnsupported
+	if sum == nil {
+		return nil, 0, errors.ErrUnsupported
+	}
+	return sum, info.Size, nil
 }
 
 // sumOf is the SHA-256 of a whole object as the store keeps it, or nil: that
@@ -116,6 +129,22 @@ type file struct {
 	body io.ReadCloser // nil is none
 	at   int64         // where body goes on
 	pos  int64         // of Read
+
+	hash   hash.Hash // of what was read from the beginning on, nil where the sum is known
+	hashed int64
+}
+
+// note hashes what was read at an offset, if it is what comes next. Whoever
+// reads the whole file leaves its hash for the one who asks for it.
+func (f *file) note(b []byte, off int64) {
+	if f.hash == nil || off != f.hashed {
+		return
+	}
+	f.hash.Write(b)
+	if f.hashed += int64(len(b)); f.hashed == f.size {
+		f.fs.store.sums.learn(f.fs.at(f.key), f.etag, f.hash.Sum(nil))
+		f.hash = nil
+	}
 }
 
 // keep reads a small file whole.
@@ -125,6 +154,9 @@ func (f *file) keep() error {
 	_, err := io.ReadFull(f.body, content)
 	f.body = nil
 	f.whole = bytes.NewReader(content)
+	if err == nil {
+		f.note(content, 0)
+	}
 	return err
 }
 
@@ -233,6 +265,7 @@ func (f *file) readAt(p []byte, off int64) (int, error) {
 		n, err := f.body.Read(p)
 		f.at += int64(n)
 		if n > 0 {
+			f.note(p[:n], off)
 			return n, nil
 		}
 		if err == nil {

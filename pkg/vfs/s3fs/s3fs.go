@@ -7,7 +7,8 @@
 // only its files imply is a folder as well. Three things that S3 has no place
 // for lie in hidden keys beside the files, which no client can name:
 //
-//	dir/.ftps-times/HEX!ETAG!SECONDS    the time that a client gave a file
+//	dir/.ftps-times/HEX!ETAG!SECONDS    the time that a client gave a file that was there
+//	dir/.ftps-sums/HEX/!ETAG!SHA256     the hash of a file that was stored in pieces
 //	dir/.ftps-parts/HEX/!UPLOAD         an upload under way, or broken: its last bytes
 //
 // HEX is the file's name in hexadecimal, which sorts as the names do, so that
@@ -37,6 +38,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -78,6 +80,7 @@ const (
 	wholeRead  = 1 << 20   // files up to this size are read when they are opened
 	hiddenPart = vfs.Hidden + "parts"
 	hiddenTime = vfs.Hidden + "times"
+	hiddenSum  = vfs.Hidden + "sums"
 )
 
 // Store is a connection to one object store. Trees are opened in it.
@@ -86,7 +89,10 @@ type Store struct {
 	opts Options
 	http *http.Transport
 	seen seen
-	turn turns // of those that change one file or folder
+	sums sums
+
+	metaless atomic.Bool // lists no metadata, and minds being asked
+	turn     turns       // of those that change one file or folder
 
 	mu      sync.Mutex
 	uploads map[string]int  // under way in this process, by the prefix of their folder

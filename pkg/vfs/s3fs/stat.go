@@ -22,6 +22,8 @@ type object struct {
 	size int64
 	etag string
 	time time.Time // as the client gave it, else when it was stored
+	own  bool      // the time is the object's own, and goes with it
+	told bool      // the time lies beside the file
 }
 
 func (o object) info(base string) vfs.Info {
@@ -58,7 +60,7 @@ func (f *FS) at(key string) string { return strings.TrimSuffix(f.bucket+"/"+key,
 func (f *FS) head(ctx context.Context, key string) (object, error) {
 	info, err := f.store.core.StatObject(ctx, f.bucket, key, minio.StatObjectOptions{})
 	if err == nil {
-		return object{size: info.Size, etag: clean(info.ETag), time: info.LastModified}, nil
+		return describe(info), nil
 	}
 	if ctx.Err() == nil && notFound(err) {
 		return object{}, fs.ErrNotExist
@@ -112,8 +114,7 @@ func (f *FS) look(ctx context.Context, name vfs.Name) (o object, isFile bool, wh
 	case t.err != nil:
 		return object{}, false, time.Time{}, t.err
 	}
-	o.time = t.of(o)
-	return o, true, time.Time{}, nil
+	return t.of(o), true, time.Time{}, nil
 }
 
 // folderTime returns the time of a folder's marker, zero where only its

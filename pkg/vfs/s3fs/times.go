@@ -3,10 +3,13 @@ package s3fs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/minio/minio-go/v7"
 
 	"ftps/pkg/vfs"
 )
@@ -18,13 +21,13 @@ type given struct {
 	err  error
 }
 
-// of returns the file's time: what was given while it had this ETag, else
-// when it was stored.
-func (g given) of(o object) time.Time {
+// of returns the object with its file's time: what was given while it had this
+// ETag, else its own, else when it was stored.
+func (g given) of(o object) object {
 	if g.etag != "" && g.etag == o.etag {
-		return g.time
+		o.time, o.own, o.told = g.time, false, true
 	}
-	return o.time
+	return o
 }
 
 // given asks for the time of one file.
@@ -102,6 +105,97 @@ func (f *FS) give(ctx context.Context, name vfs.Name, etag string, mtime time.Ti
 // Chmod implements [vfs.FS].
 func (f *FS) Chmod(context.Context, vfs.Name, fs.FileMode) error { return errors.ErrUnsupported }
 
+// metaTime is the header in which an object has its file's time from the
+// moment on when it is stored; rclone and others write and read the same.
+const metaTime = "Mtime"
+
+// withTime returns what an object is stored with: its file's time, if it has one.
+func withTime(mtime time.Time) minio.PutObjectOptions {
+	o := minio.PutObjectOptions{UserMetadata: make(map[string]string)}
+	if !mtime.IsZero() {
+		o.UserMetadata[metaTime] = formatSeconds(mtime)
+	}
+	return o
+}
+
+// formatSeconds writes a time as seconds since 1970, with a fraction where it
+// has one.
+func formatSeconds(t time.Time) string {
+	seconds, nanos := t.Unix(), t.Nanosecond()
+	if nanos == 0 {
+		return strconv.FormatInt(seconds, 10)
+	}
+	sign := ""
+	if seconds < 0 { // Unix rounds down, and the fraction of a number does not
+		sign, seconds, nanos = "-", -seconds-1, 1e9-nanos
+	}
+	return fmt.Sprintf("%s%d.%09d", sign, seconds, nanos)
+}
+
+// parseSeconds reads what formatSeconds wrote, or another program.
+func parseSeconds(s string) (time.Time, bool) {
+	whole, fraction, _ := strings.Cut(s, ".")
+	seconds, err := strconv.ParseInt(whole, 10, 64)
+	if err != nil || seconds > latest || seconds < -latest {
+		return time.Time{}, false
+	}
+	nanos := 0
+	if fraction != "" {
+		fraction = (fraction + "000000000")[:9]
+		n, err := strconv.ParseUint(fraction, 10, 32)
+		if err != nil {
+			return time.Time{}, false
+		}
+		nanos = int(n)
+	}
+	if strings.HasPrefix(whole, "-") {
+		nanos = -nanos
+	}
+	return time.Unix(seconds, int64(nanos)).UTC(), true
+}
+
+// latest bounds a time to what FTP can tell: four digits of a year.
+const latest = 253402300799
+
+// mtimeOf is the time that an object was stored with. Listings of MinIO tell
+// it as well, under the header's whole name.
+func mtimeOf(o minio.ObjectInfo) (time.Time, bool) {
+	for key, value := range o.UserMetadata {
+		if strings.EqualFold(strings.TrimPrefix(strings.ToLower(key), "x-amz-meta-"), metaTime) {
+			return parseSeconds(value)
+		}
+	}
+	return time.Time{}, false
+}
+
+// describe is what the store tells of a key.
+func describe(info minio.ObjectInfo) object {
+	o := object{size: info.Size, etag: clean(info.ETag), time: info.LastModified}
+	if when, ok := mtimeOf(info); ok {
+		o.time, o.own = when, true
+	}
+	return o
+}
+
+// removeFacts removes what lies beside a file of that size: its time, and its
+// hash.
+func (f *FS) removeFacts(ctx context.Context, name vfs.Name, size int64) error {
+	kinds := []string{hiddenTime}
+	if inPieces(size) {
+		kinds = append(kinds, hiddenSum)
+	}
+	for _, kind := range kinds {
+		prefix, err := f.beside(kind, name)
+		if err != nil {
+			continue
+		}
+		if err := f.removeAll(ctx, prefix, ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // dated walks the times of a folder beside a walk of its files, in the order
 // of their names.
 type dated struct {
@@ -118,21 +212,18 @@ type timed struct {
 }
 
 // of moves on to a name, which must come after the last one asked for.
-func (d *dated) of(base string, o object) (time.Time, error) {
+func (d *dated) of(base string, o object) (object, error) {
 	for d.more && d.at.err == nil && d.at.base < base {
 		d.at, d.more = d.next()
 	}
 	if d.more && d.at.err != nil {
-		return time.Time{}, d.at.err
+		return object{}, d.at.err
 	}
-	found := o.time
 	for d.more && d.at.err == nil && d.at.base == base {
-		if d.at.etag == o.etag {
-			found = d.at.time
-		}
+		o = d.at.of(o)
 		d.at, d.more = d.next()
 	}
-	return found, nil
+	return o, nil
 }
 
 // parseTimeKey reads the whole key of a time: the file's key and its time.

@@ -2,12 +2,14 @@ package s3fs
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"hash"
 	"io/fs"
 	"math"
 	"net/url"
@@ -64,15 +66,18 @@ type upload struct {
 	begun  bool
 	ended  bool
 
-	id     string // of the multipart upload
-	etag   string // of the file, once it is one
-	sum    []byte // its SHA-256, where the store keeps it
-	record *record
-	buf    []byte
-	turns  chan []byte // one token for each piece that may travel: the buffer of the next
-	flying sync.WaitGroup
-	stop   chan struct{} // closed by Interrupt
-	halt   sync.Once
+	id      string // of the multipart upload
+	resumed bool   // which another upload began, with a time of its own
+	etag    string // of the file, once it is one
+	sum     []byte // its SHA-256, where it is known
+	record  *record
+	buf     []byte
+	turns   chan []byte // one token for each piece that may travel: the buffer of the next
+	flying  sync.WaitGroup
+	hash    hash.Hash     // of all pieces, nil where the beginning is not at hand
+	hashed  chan struct{} // closed when the last piece sent is in hash
+	stop    chan struct{} // closed by Interrupt
+	halt    sync.Once
 
 	mu   sync.Mutex
 	sent []piece
@@ -103,7 +108,7 @@ func (f *FS) Create(ctx context.Context, name vfs.Name, how vfs.How) (vfs.Upload
 		return nil, err
 	}
 	u := &upload{fs: f, name: name, key: key, folder: folder, how: how, next: 1,
-		turns: make(chan []byte, f.store.opts.Parallel), stop: make(chan struct{})}
+		turns: make(chan []byte, f.store.opts.Parallel), stop: make(chan struct{}), hash: sha256.New()}
 	for range f.store.opts.Parallel {
 		u.turns <- nil
 	}
@@ -261,6 +266,7 @@ func (u *upload) openCopy(ctx context.Context) error {
 	if err := u.multipart(ctx); err != nil {
 		return err
 	}
+	u.hash = nil
 	var err error
 	u.sent, err = u.fs.copyParts(ctx, u.key, u.key, u.id, u.old.etag, u.start)
 	u.next += len(u.sent)
@@ -320,6 +326,10 @@ func (u *upload) begin() error {
 	u.length = u.start
 	u.buf = tail[:max(0, u.start-total(u.kept))]
 	u.id, u.sent, u.next = u.from.id, u.kept, len(u.kept)+1
+	u.resumed = u.id != ""
+	if len(u.kept) > 0 {
+		u.hash = nil
+	}
 	u.record, u.from = u.from, nil
 	return nil
 }
@@ -396,7 +406,7 @@ func (u *upload) multipart(ctx context.Context) error {
 	if u.id != "" {
 		return nil
 	}
-	id, err := u.fs.store.core.NewMultipartUpload(ctx, u.fs.bucket, u.key, minio.PutObjectOptions{})
+	id, err := u.fs.store.core.NewMultipartUpload(ctx, u.fs.bucket, u.key, withTime(u.how.ModTime))
 	if err != nil {
 		return explain(ctx, err)
 	}
@@ -434,8 +444,11 @@ func (u *upload) send() error {
 	number, content := u.next, u.buf
 	u.next++
 	u.buf = spare[:0]
+	before, done := u.hashed, make(chan struct{})
+	u.hashed = done
 	u.flying.Go(func() {
 		defer func() { u.turns <- content }()
+		u.add(content, before, done)
 		p, err := u.fs.store.core.PutObjectPart(u.ctx, u.fs.bucket, u.key, u.id, number,
 			bytes.NewReader(content), int64(len(content)), u.fs.store.sign(content))
 		u.mu.Lock()
@@ -449,6 +462,17 @@ func (u *upload) send() error {
 		u.sent = append(u.sent, piece{number, clean(p.ETag), int64(len(content))})
 	})
 	return nil
+}
+
+// add hashes a piece behind the one before.
+func (u *upload) add(content []byte, before, done chan struct{}) {
+	if before != nil {
+		<-before
+	}
+	if u.hash != nil {
+		u.hash.Write(content)
+	}
+	close(done)
 }
 
 // errInterrupted is for who called [vfs.Interruptible]; it knows why.
@@ -479,7 +503,7 @@ func (s *Store) sign(content []byte) minio.PutObjectPartOptions {
 // putSmall stores a whole object, with its SHA-256 for the store to check
 // and keep.
 func (f *FS) putSmall(ctx context.Context, key string, content []byte) error {
-	_, _, err := f.put(ctx, key, content, minio.PutObjectOptions{})
+	_, _, err := f.put(ctx, key, content, withTime(time.Time{}))
 	return err
 }
 
@@ -488,9 +512,10 @@ const maker = "Ftps-Maker"
 
 // putNew is put for a key that must not be taken: fs.ErrExist. A request whose
 // answer was lost is sent again, and then finds what it made itself.
-func (f *FS) putNew(ctx context.Context, key string, content []byte) (etag string, hash []byte, err error) {
+func (f *FS) putNew(ctx context.Context, key string, content []byte, mtime time.Time) (etag string, hash []byte, err error) {
 	nonce := rand.Text()
-	opts := minio.PutObjectOptions{UserMetadata: map[string]string{maker: nonce}}
+	opts := withTime(mtime)
+	opts.UserMetadata[maker] = nonce
 	opts.SetMatchETagExcept("*")
 	etag, hash, err = f.put(ctx, key, content, opts)
 	if !errors.Is(err, vfs.ErrBusy) {
@@ -508,9 +533,6 @@ func (f *FS) putNew(ctx context.Context, key string, content []byte) (etag strin
 
 func (f *FS) put(ctx context.Context, key string, content []byte, opts minio.PutObjectOptions) (etag string, hash []byte, err error) {
 	sum := sha256.Sum256(content)
-	if opts.UserMetadata == nil {
-		opts.UserMetadata = make(map[string]string)
-	}
 	opts.UserMetadata["x-amz-checksum-sha256"] = base64.StdEncoding.EncodeToString(sum[:])
 	done, err := f.store.core.PutObject(ctx, f.bucket, key, bytes.NewReader(content), int64(len(content)), "", hex.EncodeToString(sum[:]), opts)
 	return clean(done.ETag), sum[:], explain(ctx, err)
@@ -546,7 +568,7 @@ func (u *upload) Commit(ctx context.Context) error {
 	u.fs.quota.Shrink(freed)
 	u.fs.store.seen.made(u.fs.at(u.key))
 	u.settle()
-	u.fs.store.seen.objects.learn(u.fs.at(u.key), known{u.etag, u.length, u.sum, u.old != nil})
+	u.fs.store.seen.objects.learn(u.fs.at(u.key), known{u.etag, u.length, u.sum, u.old != nil || u.resumed})
 	u.tidy(ctx)
 	return nil
 }
@@ -574,12 +596,15 @@ func (u *upload) place(ctx context.Context) (freed int64, err error) {
 		slices.SortFunc(u.sent, func(a, b piece) int { return a.number - b.number })
 		done, err := u.fs.store.core.CompleteMultipartUpload(ctx, u.fs.bucket, u.key, u.id, complete(u.sent), minio.PutObjectOptions{})
 		u.etag = clean(done.ETag)
+		if u.hash != nil {
+			u.sum = u.hash.Sum(nil)
+		}
 		return freed, explain(ctx, err)
 	}
 	if u.how.New {
-		u.etag, u.sum, err = u.fs.putNew(ctx, u.key, u.buf)
+		u.etag, u.sum, err = u.fs.putNew(ctx, u.key, u.buf, u.how.ModTime)
 	} else {
-		u.etag, u.sum, err = u.fs.put(ctx, u.key, u.buf, minio.PutObjectOptions{})
+		u.etag, u.sum, err = u.fs.put(ctx, u.key, u.buf, withTime(u.how.ModTime))
 	}
 	return freed, err
 }
@@ -595,9 +620,14 @@ func (u *upload) tidy(ctx context.Context) {
 		u.fs.store.unclaim(u.fs.bucket, *u.record)
 	}
 	if u.old != nil {
-		if prefix, err := u.fs.beside(hiddenTime, u.name); err == nil {
-			u.fs.removeAll(ctx, prefix, "")
-		}
+		u.fs.removeFacts(ctx, u.name, u.old.size)
+	}
+	if u.resumed {
+		// The store keeps the time that was told when the upload began.
+		_ = u.fs.give(ctx, u.name, u.etag, cmp.Or(u.how.ModTime, time.Now()), false)
+	}
+	if u.id != "" && u.sum != nil {
+		u.fs.keepSum(ctx, u.key, u.etag, u.sum)
 	}
 	if _, ok := u.fs.store.seen.partless.knows(u.fs.at(u.folder)); ok && u.record == nil {
 		return

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"ftps/pkg/vfs"
 )
@@ -234,6 +235,28 @@ func (b *bench) used(want int64) {
 	got, err := b.Used(b.Context())
 	if err != nil || got != want {
 		b.Fatalf("the tree holds %d bytes (%v), want %d", got, err, want)
+	}
+}
+
+func (b *bench) ok(err error) {
+	b.Helper()
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+// dated fails the test where a file has another time, alone or in a listing.
+func (b *bench) dated(name string, want time.Time) {
+	b.Helper()
+	if got := b.stat(name).ModTime; !got.Equal(want) {
+		b.Errorf("the time of %s is %v, want %v", name, got, want)
+	}
+	at := b.at(name)
+	for info, err := range b.List(b.Context(), at.Parent()) {
+		b.ok(err)
+		if info.Name == at.Base() && !info.ModTime.Equal(want) {
+			b.Errorf("the time of %s is %v in a listing, want %v", name, info.ModTime, want)
+		}
 	}
 }
 

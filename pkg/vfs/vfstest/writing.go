@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"strings"
 	"sync"
+	"time"
 
 	"ftps/pkg/vfs"
 )
@@ -71,6 +72,46 @@ var writing = []promise{
 		b.abort(u)
 		b.holds("/f", "one two")
 		b.used(7)
+	}},
+	{"a file stored with a time has it, whatever had the name before", func(b *bench) {
+		first, second := time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC), time.Date(1969, 12, 31, 23, 59, 58, 0, time.UTC)
+		for _, when := range []time.Time{first, second, first} { // the same content each time
+			u := b.begin("/f", vfs.How{Size: -1, ModTime: when})
+			b.write(u, "x")
+			b.commit(u)
+			b.dated("/f", when)
+		}
+		b.optional(b.Chtimes(b.Context(), b.at("/f"), second))
+		b.dated("/f", second)
+		b.ok(b.Rename(b.Context(), b.at("/f"), b.at("/g")))
+		b.dated("/g", second)
+	}},
+	{"a file keeps the time that it was stored with under its next name", func(b *bench) {
+		when := time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
+		b.mkdir("/d")
+		u := b.begin("/d/f", vfs.How{New: true, Size: -1, ModTime: when})
+		b.write(u, "x")
+		b.commit(u)
+		b.ok(b.Rename(b.Context(), b.at("/d/f"), b.at("/d/g")))
+		b.dated("/d/g", when)
+		b.ok(b.Rename(b.Context(), b.at("/d"), b.at("/e")))
+		b.dated("/e/g", when)
+	}},
+	{"the time of an upload that broke off is not that of the next", func(b *bench) {
+		when := time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
+		for _, how := range []vfs.How{whole, {Size: -1, Append: true}} {
+			u := b.begin("/f", vfs.How{Size: -1, ModTime: when})
+			b.write(u, "half")
+			b.abort(u)
+			began := time.Now()
+			u = b.begin("/f", how)
+			b.write(u, " and half")
+			b.commit(u)
+			if got := b.stat("/f").ModTime; began.Sub(got) > time.Hour {
+				b.Errorf("it has the time %v", got)
+			}
+			b.ok(b.Remove(b.Context(), b.at("/f")))
+		}
 	}},
 	{"append to nothing begins a file", func(b *bench) {
 		u := b.begin("/f", vfs.How{Append: true, Size: -1})
