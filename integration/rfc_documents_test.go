@@ -175,6 +175,7 @@ func rfcs() []document {
 			{"", "MDTM with a time before the path sets it", "", "yes", "ftpserver/file.go", "ftpserver.TestTimesAndModesCanBeSet", ""},
 			{"", "LIST -al: options as of ls are dropped", "", "yes", "ftpserver/list.go", "ftpserver.TestListingsShowWhatIsThere", ""},
 			{"", "TLS from the first byte", "", "yes", "ftpserver/session.go", "ftpserver.TestImplicitTLSNeedsNoAUTH", ""},
+			{"", "a file's time before its data: OPTS STOR modify, announced as STOR modify;", "", "yes", "ftpserver/options.go", "ftpserver.TestTheTimeToldBeforeAnUploadIsThatFilesAlone ftpserver.TestWhoMayNotSetTimesMayNotTellThemBeforeEither", ""},
 			{"", "commands sent ahead in MODE B, announced as X-PIPELINE", "", "yes", "ftpserver/session.go", "ftpserver.TestCommandsMayBePipelinedInBlockMode", ""},
 			{"", "SITE CPFR and CPTO", "", "yes", "ftpserver/site.go", "ftpserver.TestCopyOnTheServersSide", ""},
 		}},

@@ -19,6 +19,16 @@ func (f Features) Has(name string) bool {
 // Param returns what stands behind name in its line: "SHA-256*;MD5".
 func (f Features) Param(name string) string { return f.lines[strings.ToUpper(name)] }
 
+// Option reports whether the server announced a word of name's: "STOR modify;".
+func (f Features) Option(name, word string) bool {
+	for have := range strings.SplitSeq(f.Param(name), ";") {
+		if strings.EqualFold(strings.TrimSpace(have), word) {
+			return true
+		}
+	}
+	return false
+}
+
 // Names lists the announced names, sorted.
 func (f Features) Names() []string { return slices.Sorted(maps.Keys(f.lines)) }
 

@@ -153,6 +153,24 @@ func (p *Pipeline) Send(verb, arg string) error {
 	if !contains(pipelined, verb) {
 		return ErrLineRefused
 	}
+	return p.enqueue(verb, arg)
+}
+
+// SendStore puts STOR in line, and before it the file's time where the server
+// takes that; [Departure.Dated] says whether it did.
+func (p *Pipeline) SendStore(path string, modTime time.Time) error {
+	if err := checkPath(path); err != nil {
+		return err // before the time is in line, which would be the next one's
+	}
+	if told := p.c.storModTime(modTime); told != "" {
+		if err := p.enqueue("OPTS", told); err != nil {
+			return err
+		}
+	}
+	return p.enqueue("STOR", path)
+}
+
+func (p *Pipeline) enqueue(verb, arg string) error {
 	line, err := ftp.Command{Verb: verb, Arg: arg}.AppendTo(p.unsent)
 	if err != nil {
 		return &NameError{Name: arg}
@@ -440,20 +458,33 @@ func (p *Pipeline) List() iter.Seq2[ftp.Entry, error] {
 
 // Upload takes the 1yz to a STOR. The file is stored when Close returns nil.
 func (p *Pipeline) Upload() (*Departure, error) {
+	dated := false
+	if len(p.waiting) > 0 && p.waiting[0].verb == "OPTS" {
+		reply, err := p.Reply()
+		if err != nil {
+			return nil, err
+		}
+		dated = reply.Code/100 == 2
+	}
 	stream, err := p.open("STOR")
 	if err != nil {
 		return nil, err
 	}
-	return &Departure{p: p, blocks: ftp.NewBlockWriter(stream, 0)}, nil
+	return &Departure{p: p, blocks: ftp.NewBlockWriter(stream, 0), dated: dated}, nil
 }
 
 // Departure is one file on its way to the server over a [Pipeline].
 type Departure struct {
 	p      *Pipeline
 	blocks *ftp.BlockWriter
+	dated  bool
 	over   bool
 	err    error // of a Write, then the verdict
 }
+
+// Dated reports that the server was told the file's time, by
+// [Pipeline.SendStore], and has set it if the upload ends well.
+func (d *Departure) Dated() bool { return d.dated }
 
 // Write implements io.Writer.
 func (d *Departure) Write(b []byte) (int, error) {

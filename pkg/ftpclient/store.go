@@ -7,6 +7,7 @@ import (
 	"io"
 	"time"
 
+	"ftps/pkg/ftp"
 	"ftps/pkg/layer"
 )
 
@@ -15,6 +16,10 @@ type StoreOptions struct {
 	Offset int64 // REST: go on at this byte
 	Append bool  // APPE: write at the end
 	Size   int64 // the whole file's length, sent with ALLO where the server has it; 0 for unknown
+
+	// ModTime is told before the data, to the second, where the server
+	// announces that it takes it so; [Upload.Dated] says whether it did.
+	ModTime time.Time
 }
 
 // Upload is a file on its way to the server. It is stored when Close returns
@@ -24,6 +29,7 @@ type Upload struct {
 	drained chan error // what the server's side of the data connection ended with
 	failed  error      // the first failed Write
 	over    bool
+	dated   bool
 	verdict error
 }
 
@@ -43,6 +49,11 @@ func (c *Conn) Store(ctx context.Context, path string, o StoreOptions) (*Upload,
 			return nil, err
 		}
 	}
+	dated, err := c.tellModTime(ctx, o.ModTime)
+	if err != nil {
+		c.leave()
+		return nil, err
+	}
 	k := transferKind{verb: "STOR", arg: path, offset: o.Offset, upload: true}
 	if o.Append {
 		k.verb, k.offset = "APPE", 0
@@ -51,10 +62,42 @@ func (c *Conn) Store(ctx context.Context, path string, o StoreOptions) (*Upload,
 	if err != nil {
 		return nil, err
 	}
-	u := &Upload{t: t, drained: make(chan error, 1)}
+	u := &Upload{t: t, drained: make(chan error, 1), dated: dated}
 	go u.drain()
 	return u, nil
 }
+
+// storModTime is the argument of the OPTS that tells the time of the next
+// upload, empty where there is none or the server takes none.
+func (c *Conn) storModTime(t time.Time) string {
+	if t.IsZero() || !c.features.Option("STOR", "modify") {
+		return ""
+	}
+	when := ftp.FormatTime(t.UTC().Truncate(time.Second))
+	if when == "" {
+		return ""
+	}
+	return "STOR modify=" + when + ";"
+}
+
+// tellModTime tells the time of the upload that follows. An account that may
+// not set it stores the file all the same.
+func (c *Conn) tellModTime(ctx context.Context, t time.Time) (told bool, err error) {
+	arg := c.storModTime(t)
+	if arg == "" {
+		return false, nil
+	}
+	_, err = c.expect(ctx, "OPTS", arg, 2)
+	var reply *ReplyError
+	if errors.As(err, &reply) && reply.Reply.Code != 421 {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Dated reports that the server was told the file's time and has set it, if
+// the upload ends well.
+func (u *Upload) Dated() bool { return u.dated }
 
 // drain reads what the server sends: nothing but session tickets and its
 // end. Left unread, they would turn our close into a reset, and the kernels

@@ -68,6 +68,7 @@ func (s *session) turnDown(ctx context.Context, r *row, text string, err error) 
 // STOR, and what came with it nobody's: the data connection ends, once the
 // transfer in progress is over.
 func (s *session) outOfStep() {
+	s.coming = coming{}
 	switch {
 	case !s.params.ahead:
 	case s.transfer != nil:

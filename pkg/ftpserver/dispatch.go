@@ -102,6 +102,9 @@ func (s *session) showOut() {
 
 // run does one command of the table.
 func (s *session) run(ctx context.Context, r *row, text string) {
+	if r.begin != nil && r.perm&(vfs.Write|vfs.Append) != 0 {
+		defer func() { s.coming = coming{} }() // also where it is refused: the next file is another
+	}
 	err := s.check(r)
 	var a arg
 	if err == nil {

@@ -286,6 +286,74 @@ func TestTimesAndModesCanBeSet(t *testing.T) {
 	c.Cmd(504, "MFCT 20200102030405 a file")
 }
 
+// OPTS STOR modify: the time comes before the data, and is that file's alone.
+func TestTheTimeToldBeforeAnUploadIsThatFilesAlone(t *testing.T) {
+	s := ftptest.Start(t, ftptest.Options{})
+	c := s.Login(t, "diego", "secreto")
+	if got := c.Cmd(211, "FEAT"); !strings.Contains(got, " STOR ") || !strings.Contains(got, "modify;") {
+		t.Fatalf("FEAT: %s", got)
+	}
+	const when = "20200102030405"
+	year := time.Now().UTC().Format("2006")
+	dated := func(name, want string) {
+		t.Helper()
+		if got := c.Cmd(213, "MDTM %s", name); !strings.HasPrefix(got, want) {
+			t.Errorf("the time of %s: %s, want %s", name, got, want)
+		}
+	}
+	tell := func() { t.Helper(); c.Cmd(200, "OPTS STOR modify=%s;", when) }
+
+	tell()
+	c.Cmd(213, "AVBL") // what is no upload leaves it
+	c.Download("MLSD")
+	c.Upload([]byte("x"), "STOR f")
+	dated("f", when)
+	c.Upload([]byte("x"), "STOR g")
+	dated("g", year)
+	tell()
+	c.Upload([]byte("y"), "APPE g")
+	dated("g", when)
+	c.Cmd(200, "OPTS STOR modify=20200102030405.678")
+	c.Upload([]byte("x"), "STOR fraction")
+	dated("fraction", when)
+
+	// One that is refused has had it.
+	c.Cmd(257, "MKD d")
+	tell()
+	c.Cmd(550, "STOR ../../x\x01")
+	c.Upload([]byte("x"), "STOR h")
+	dated("h", year)
+	tell()
+	c.Upload([]byte("x"), "STOR d")
+	c.Upload([]byte("x"), "STOR i")
+	dated("i", year)
+	// It goes with the one who said it.
+	tell()
+	c.Cmd(220, "REIN")
+	c.Login("diego", "secreto")
+	c.Upload([]byte("x"), "STOR k")
+	dated("k", year)
+
+	for _, bad := range []string{"modify=", "modify", "modify=20201332000000;", "modify=-1", "colour=red;", "modify=20200102030405;x", ""} {
+		c.Cmd(501, "OPTS STOR %s", bad)
+	}
+	c.Upload([]byte("x"), "STOR l")
+	dated("l", year)
+}
+
+func TestWhoMayNotSetTimesMayNotTellThemBeforeEither(t *testing.T) {
+	s := ftptest.Start(t, ftptest.Options{Accounts: []ftptest.Account{{Name: "a", Password: "p", Perm: vfs.ReadWrite &^ vfs.Chtime}}})
+	c := s.Login(t, "a", "p")
+	c.Cmd(550, "OPTS STOR modify=20200102030405;")
+	c.Upload([]byte("x"), "STOR f")
+	if got := c.Cmd(213, "MDTM f"); strings.HasPrefix(got, "2020") {
+		t.Errorf("MDTM: %s", got)
+	}
+	d := s.Dial(t)
+	d.Expect(220)
+	d.Cmd(530, "OPTS STOR modify=20200102030405;")
+}
+
 func TestCopyOnTheServersSide(t *testing.T) {
 	s := ftptest.Start(t, ftptest.Options{})
 	c := s.Login(t, "diego", "secreto")

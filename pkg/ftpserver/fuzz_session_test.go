@@ -508,7 +508,7 @@ func fuzzSeeds() []string {
 		"EPSV": {"", "1", "2", "ALL"}, "PORT": {"%PORT%", "1,2,3,4,5,6"}, "EPRT": {"%EPRT%", "|2|::1|2000|", "|3|x|1|"},
 		"RANG": {"0 3", "1 0", "0 9223372036854775807", "5 2"}, "ALLO": {"5", "5 R 6"}, "REST": {"3", "9223372036854775807"},
 		"MFMT": {"20260102030405 file.txt"}, "MFF": {"Modify=20260102030405;UNIX.mode=600; file.txt"},
-		"OPTS": {"UTF8 ON", "MLST type;size;", "MLST", "HASH SHA-512", "HASH", "MODE Z LEVEL 9"},
+		"OPTS": {"UTF8 ON", "MLST type;size;", "MLST", "HASH SHA-512", "HASH", "MODE Z LEVEL 9", "STOR modify=20260102030405;", "STOR modify=x;", "STOR"},
 		"LANG": {"ES", "en", ""}, "SITE": {"HELP", "CHMOD 644 file.txt", "UTIME 20260102030405 file.txt", "IDLE 60", "CPFR file.txt", "CPTO copy"},
 		"USER": {"diego", "nobody"}, "PASS": {"secreto", "wrong", "wrong", "wrong"}, "PRET": {"RETR file.txt"}, "STOU": {""},
 		"XCRC": {`"file.txt" 0 3`, `"file.txt`}, "LIST": {"-al", "-al folder", "*.txt", "[", "file.txt"}, "NLST": {"folder", "*"},

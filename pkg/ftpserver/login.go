@@ -111,6 +111,7 @@ func (s *session) reset() {
 	s.protect = protection{}
 	s.params = s.freshParameters()
 	s.once = freshOneShots()
+	s.coming = coming{}
 	s.port = portState{}
 	s.folder = vfs.Name{}
 	s.control.lang = s.cfg.Lang

@@ -2,6 +2,10 @@ package ftpserver
 
 import (
 	"strings"
+	"time"
+
+	"ftps/pkg/ftp"
+	"ftps/pkg/vfs"
 )
 
 // storOption is one word of OPTS STOR, by which a client says how uploads are
@@ -14,6 +18,7 @@ type storOption struct {
 
 var storOptions = []storOption{
 	{"ahead", setAhead},
+	{"modify", setModify},
 }
 
 // storWords are the words of FEAT's line STOR, each with a semicolon behind
@@ -26,13 +31,19 @@ func storWords() string {
 	return b.String()
 }
 
+// coming is what OPTS STOR has said about the next upload. That upload ends
+// it, whatever becomes of it.
+type coming struct {
+	modTime time.Time // of the file, zero for the moment when it is whole
+}
+
 // optsStor is OPTS STOR: words with values, "ahead=on;", of which all are
 // taken or none.
 func (s *session) optsStor(words string) (reply, error) {
-	params, once := s.params, s.once
+	params, next := s.params, s.coming
 	for word := range strings.SplitSeq(strings.TrimSuffix(words, ";"), ";") {
 		if err := s.setStorOption(word); err != nil {
-			s.params, s.once = params, once
+			s.params, s.coming = params, next
 			return reply{}, err
 		}
 	}
@@ -47,4 +58,22 @@ func (s *session) setStorOption(word string) error {
 		}
 	}
 	return refuse("reply.opts.stor", storWords())
+}
+
+// setModify is the option modify: the time of the next file, before its data.
+// A store of objects can keep it with them, where MFMT afterwards is a second
+// object. Who may not say MFMT may not say this.
+func setModify(s *session, value string) error {
+	if s.login.account == nil {
+		return refuse("reply.needlogin")
+	}
+	if s.login.account.Perm&vfs.Chtime == 0 {
+		return refuse("reply.noright", "OPTS STOR modify")
+	}
+	when, err := ftp.ParseTime(value)
+	if err != nil {
+		return refuseFor(err, "reply.time")
+	}
+	s.coming.modTime = when
+	return nil
 }

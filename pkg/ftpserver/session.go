@@ -52,6 +52,7 @@ type session struct {
 	protect  protection
 	params   parameters
 	once     oneShots
+	coming   coming
 	port     portState
 	folder   vfs.Name
 	transfer *transfer // in progress, or nil

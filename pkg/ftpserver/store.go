@@ -50,6 +50,7 @@ func (s *session) upload(ctx context.Context, name vfs.Name, how vfs.How) (*tran
 	if !s.login.account.Perm.Replaces() {
 		how.New = true
 	}
+	how.ModTime = s.coming.modTime
 	file, err := s.login.account.FS.Create(ctx, name, how)
 	if err != nil {
 		return nil, err

@@ -248,7 +248,7 @@ func (b *batching) upload(batch []Item) {
 		for len(batch) > 0 && b.pipe.Room() && len(line) < batchSize/2 {
 			item := batch[0]
 			batch = batch[1:]
-			if err := b.pipe.Send("STOR", item.Remote); err != nil {
+			if err := b.pipe.SendStore(item.Remote, item.ModTime); err != nil {
 				b.failed(item, err)
 				continue
 			}
@@ -301,7 +301,7 @@ func (b *batching) left(line []*uploading, batch []Item) {
 
 // store sends one file and puts in line what is to follow it.
 func (b *batching) store(u *uploading) error {
-	start := time.Now()
+	start, planned := time.Now(), u.item.ModTime
 	up, err := b.pipe.Upload()
 	if err != nil {
 		return err
@@ -324,7 +324,9 @@ func (b *batching) store(u *uploading) error {
 		Item: u.item, Bytes: u.item.Size, Moved: u.item.Size, SHA256: u.sums.sum(),
 		Seconds: time.Since(start).Seconds(), Verified: Confirmed,
 	}
-	if b.conn.Features().Has("MFMT") {
+	// A time that was told before the data was the one that was planned with.
+	dated := up.Dated() && u.item.ModTime.Equal(planned)
+	if !dated && b.conn.Features().Has("MFMT") {
 		b.follow(u, "MFMT", ftp.FormatTime(u.item.ModTime.UTC().Truncate(time.Second))+" "+u.item.Remote)
 	}
 	switch {

@@ -10,9 +10,11 @@ import (
 	"slices"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"ftps/pkg/ftpclient"
 	"ftps/pkg/mirror"
+	"ftps/pkg/vfs"
 	"ftps/pkg/vfs/memfs"
 )
 
@@ -182,5 +184,46 @@ func TestWhoWantsSizeForProofGetsNoHash(t *testing.T) {
 			}
 		}
 		tr.Close()
+	}
+}
+
+// undated is a tree of which nobody changes a time afterwards.
+type undated struct {
+	vfs.FS
+	asked *atomic.Int32
+}
+
+func (u undated) Metered(q *vfs.Quota) vfs.FS { return undated{u.FS.Metered(q), u.asked} }
+
+func (u undated) Chtimes(ctx context.Context, name vfs.Name, mtime time.Time) error {
+	u.asked.Add(1)
+	return u.FS.Chtimes(ctx, name, mtime)
+}
+
+// Where the server takes a file's time before its data, it is told once, for
+// small files and large ones.
+func TestAFileHasItsTimeFromTheBeginning(t *testing.T) {
+	tree := undated{memfs.New(), new(atomic.Int32)}
+	dial := over(t, tree)
+	from := t.TempDir()
+	for i, n := range []int{0, 10, 4096, 600 << 10} {
+		write(t, filepath.Join(from, fmt.Sprint(i)), content(n), longAgo.Add(time.Duration(i)*time.Hour))
+	}
+	tr := mirror.New(mirror.Config{Dial: dial, Jobs: 1, Records: t.TempDir()})
+	defer tr.Close()
+	if _, err := tr.Put(within(t), from, "/up", mirror.Options{Recursive: true}); err != nil {
+		t.Fatal(err)
+	}
+	if n := tree.asked.Load(); n != 0 {
+		t.Errorf("%d times were set once more", n)
+	}
+	for i := range 4 {
+		name, err := vfs.Resolve(vfs.Name{}, fmt.Sprint("/up/", i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info, err := tree.Stat(t.Context(), name); err != nil || !info.ModTime.Equal(longAgo.Add(time.Duration(i)*time.Hour)) {
+			t.Errorf("%d: %v, %v", i, info.ModTime, err)
+		}
 	}
 }

@@ -99,7 +99,7 @@ func (p *putting) put(resume bool) (Done, error) {
 	if p.item.Size >= recordFrom {
 		p.run.t.records().note(p.record)
 	}
-	u, err := p.conn.Store(p.ctx, p.target, ftpclient.StoreOptions{Offset: offset, Size: p.item.Size})
+	u, err := p.conn.Store(p.ctx, p.target, ftpclient.StoreOptions{Offset: offset, Size: p.item.Size, ModTime: p.item.ModTime})
 	if err != nil {
 		return Done{}, err
 	}
@@ -121,13 +121,8 @@ func (p *putting) put(resume bool) (Done, error) {
 	if err != nil {
 		return Done{}, err
 	}
-	// MFMT, where there is one: the file is stored whether its time is kept
-	// or not.
-	if err := p.conn.SetModTime(p.ctx, p.target, p.item.ModTime); err != nil {
-		switch {
-		case p.ctx.Err() != nil:
-			return Done{}, p.ctx.Err()
-		case !p.conn.Usable():
+	if !u.Dated() {
+		if err := p.date(); err != nil {
 			return Done{}, err
 		}
 	}
@@ -139,6 +134,21 @@ func (p *putting) put(resume bool) (Done, error) {
 		Item: p.item, Bytes: p.item.Size, Moved: moved + p.back, SHA256: p.hash.sum(),
 		Resumed: offset > 0, Verified: verified,
 	}, nil
+}
+
+// date sets the file's time, where the server has MFMT: the file is stored
+// whether its time is kept or not.
+func (p *putting) date() error {
+	err := p.conn.SetModTime(p.ctx, p.target, p.item.ModTime)
+	switch {
+	case err == nil:
+		return nil
+	case p.ctx.Err() != nil:
+		return p.ctx.Err()
+	case !p.conn.Usable():
+		return err
+	}
+	return nil
 }
 
 // localError is a failure of the source, not of the connection.
