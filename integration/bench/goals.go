@@ -125,7 +125,7 @@ var goals = []goal{
 	{what: "a 4 KiB file up by a stock client, TLS 1.2, server", work: "put 1.2", m: cpuOp, ratio: 0.7,
 		why: "a third to two fifths is Go's scheduler (parking threads, its watchdog, polling), which a process for each session has not; crypto/tls and allocations are a fifth, network calls a seventh, the log a twentieth; the jail and the file a sixth up, a twentieth down"},
 	{what: "a handshake, server", work: "handshake", m: cpuOp, ratio: 1,
-		why: "beside a server on a library that does less: a third is crypto/tls, most of it X25519, as there; a fifth is Go's scheduler, for the handshake has a goroutine of its own that bounds it, and a tenth the orderly end of the connection; the rest is admission and three lines of log"},
+		why: "beside a server on a library that does less: a third is crypto/tls, most of it X25519, as there, a third Go's scheduler (parking threads, its watchdog, polling); the orderly end of the connection is a fifteenth, the log a twenty-fifth"},
 	{what: "2,000 files of 4 KiB down, our client and our server, files", work: "many down", self: "ftps with ftps",
 		than: foreignPairs, m: perSecond, ratio: 10, why: "a file costs 0.09 CPU ms here and 0.11 in the server (0.15 and 0.35 before), and ten times rclone would leave 0.13 for both on two cores; 37 % of ours is to create, write, sync, date and rename it, 16 % to read it from the line"},
 	{what: "2,000 files of 4 KiB up, our client and our server, files", work: "many up", self: "ftps with ftps",

@@ -12,6 +12,10 @@ import (
 // counted and lost. What an audit needs has a bound of its own, far above the
 // others', so that no flood of chatter pushes it out; where that is reached
 // too, whoever emits it waits, for a while.
+//
+// What is told a moment after something else is told with it: to wake a
+// goroutine for each of a connection's three lines costs more than to write
+// them.
 type queue struct {
 	hear func(e event.Event, lost lost)
 	done chan struct{}
@@ -22,7 +26,8 @@ type queue struct {
 	events []event.Event
 	lost   lost          // since the last batch
 	total  lost          // since the start
-	more   chan struct{} // holds a token when there is something to take
+	more   *time.Timer   // runs out when there is something to take
+	due    bool          // it has been set
 	room   chan struct{} // closed, and replaced, when a batch was taken
 	closed bool
 }
@@ -34,6 +39,9 @@ const (
 	mostChatter = 8192
 	mostAudit   = 65536
 	auditWait   = 5 * time.Second
+
+	// together is how long what happened waits for what happens next.
+	together = 5 * time.Millisecond
 )
 
 // audits reports whether an event is one that an audit needs: who came in,
@@ -47,7 +55,8 @@ func audits(e event.Event) bool {
 }
 
 func newQueue(hear func(e event.Event, lost lost)) *queue {
-	q := &queue{hear: hear, done: make(chan struct{}), wait: auditWait, need: audits, more: make(chan struct{}, 1), room: make(chan struct{})}
+	q := &queue{hear: hear, done: make(chan struct{}), wait: auditWait, need: audits, more: time.NewTimer(time.Hour), room: make(chan struct{})}
+	q.more.Stop()
 	go q.run()
 	return q
 }
@@ -57,7 +66,7 @@ func (q *queue) run() {
 	for {
 		q.mu.Lock()
 		batch, gone, closed := q.events, q.lost, q.closed
-		q.events, q.lost = nil, lost{}
+		q.events, q.lost, q.due = nil, lost{}, false
 		close(q.room)
 		q.room = make(chan struct{})
 		q.mu.Unlock()
@@ -65,13 +74,10 @@ func (q *queue) run() {
 			q.hear(e, gone)
 			gone = lost{}
 		}
-		if len(batch) > 0 {
-			continue
-		}
 		if closed {
 			return
 		}
-		<-q.more
+		<-q.more.C
 	}
 }
 
@@ -90,8 +96,11 @@ func (q *queue) Handle(e event.Event) {
 			return
 		case len(q.events) < most:
 			q.events = append(q.events, e)
+			if !q.due {
+				q.due = true
+				q.more.Reset(together)
+			}
 			q.mu.Unlock()
-			q.wake()
 			return
 		case !audit:
 			q.lost.chatter++
@@ -118,13 +127,6 @@ func (q *queue) Handle(e event.Event) {
 	}
 }
 
-func (q *queue) wake() {
-	select {
-	case q.more <- struct{}{}:
-	default:
-	}
-}
-
 // missed returns how many events were lost since the start.
 func (q *queue) missed() lost {
 	q.mu.Lock()
@@ -135,8 +137,8 @@ func (q *queue) missed() lost {
 // close tells what is left and ends the goroutine.
 func (q *queue) close() {
 	q.mu.Lock()
-	q.closed = true
+	q.closed, q.due = true, true
+	q.more.Reset(0)
 	q.mu.Unlock()
-	q.wake()
 	<-q.done
 }

@@ -19,8 +19,9 @@ func stuck() (q *queue, heard *[]event.Event, told *lost, letGo chan struct{}) {
 		told.chatter += gone.chatter
 		told.audit += gone.audit
 	})
-	q.Handle(event.Trouble{}) // which it now holds
-	synctest.Wait()
+	q.Handle(event.Trouble{})
+	time.Sleep(together)
+	synctest.Wait() // it holds that now
 	return q, heard, told, letGo
 }
 
@@ -90,6 +91,32 @@ func TestWhatAnAuditNeedsWaitsForRoomAndNotForEver(t *testing.T) {
 		q.close()
 		if len(*heard) != 1+mostAudit+1 || q.missed().audit != 1 {
 			t.Errorf("%d were heard, lost %+v", len(*heard), q.missed())
+		}
+	})
+}
+
+// A connection's lines are written together, a moment later.
+func TestWhatHappensTogetherIsToldTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		told := make(chan time.Time, 9)
+		q := newQueue(func(event.Event, lost) { told <- time.Now() })
+		synctest.Wait()
+		began := time.Now()
+		q.Handle(event.Connected{})
+		time.Sleep(together / 2)
+		q.Handle(event.Secured{})
+		if len(told) > 0 {
+			t.Error("the first was told by itself")
+		}
+		for range 2 {
+			if late := (<-told).Sub(began); late != together {
+				t.Errorf("told after %v", late)
+			}
+		}
+		q.Handle(event.Disconnected{})
+		q.close() // waits for nothing
+		if len(told) != 1 || time.Since(began) != together {
+			t.Errorf("%d told at the end, after %v", len(told), time.Since(began))
 		}
 	})
 }

@@ -282,14 +282,10 @@ func (s *Server) begin(conn net.Conn, implicit bool) {
 			out.evict()
 		}
 	}
-	go func() {
-		defer s.live.Done()
-		defer release()
-		if err := guard(func() error { ses.serve(implicit, refused); return nil }); err != nil {
-			s.cfg.Sink.Handle(event.Trouble{Where: "session " + ses.info.ID, Err: err})
-			conn.Close()
-		}
-	}()
+	go ses.serve(implicit, refused, func() {
+		release()
+		s.live.Done()
+	})
 }
 
 // Number has the sessions that are to come numbered from next on.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -57,9 +58,11 @@ type session struct {
 	folder   vfs.Name
 	transfer *transfer // in progress, or nil
 
-	// over says that the loop must end; cause why, nil after QUIT.
+	// over says that the loop must end; cause why, nil after QUIT. deep says
+	// that it must go on elsewhere.
 	over  bool
 	cause error
+	deep  bool
 
 	exit    chan farewell // from other goroutines; holds one
 	alarm   alarm         // rung by them behind exit
@@ -193,15 +196,47 @@ func (s *session) leave(f farewell) {
 	}
 }
 
-// serve runs the session to its end.
-func (s *session) serve(implicit bool, refused error) {
+// serve runs the session to its end, and calls gone then.
+func (s *session) serve(implicit bool, refused error, gone func()) {
 	ctx, cancel := context.WithCancelCause(s.srv.ctx)
-	defer cancel(nil)
+	s.stretch(func() { s.begin(ctx, cancel, implicit, refused) }, ctx, cancel, gone)
+}
 
+// stretch does what a session does until it is over. A handshake takes a deep
+// stack, which its goroutine would keep for as long as it waits for commands:
+// behind one the session goes on in a goroutine of its own, and this one ends.
+// To have another goroutine do the handshake would cost more: the two would
+// wait for each other.
+func (s *session) stretch(do func(), ctx context.Context, cancel context.CancelCauseFunc, gone func()) {
+	moved := false
+	err := guard(func() error {
+		defer func() {
+			if !moved {
+				s.close(cancel)
+			}
+		}()
+		do()
+		moved = s.deep && !s.over
+		return nil
+	})
+	if moved {
+		s.deep = false
+		go s.stretch(func() { s.loop(ctx, cancel) }, ctx, cancel, gone)
+		return
+	}
+	defer gone()
+	cancel(nil)
+	if err != nil {
+		s.emit(event.Trouble{Where: "session " + s.info.ID, Err: err})
+		s.control.raw.Close()
+	}
+}
+
+// begin is a session's first stretch.
+func (s *session) begin(ctx context.Context, cancel context.CancelCauseFunc, implicit bool, refused error) {
 	s.emit(event.Connected{Session: s.info, Refused: refused})
 	s.data = s.srv.cfg.Ports.Session(s.info)
 	s.control.lines = newReader(s.control.conn, &s.alarm)
-	defer func() { s.close(cancel) }()
 
 	if implicit {
 		if err := s.secure(ctx); err != nil {
@@ -242,7 +277,7 @@ func (s *session) loop(ctx context.Context, cancel context.CancelCauseFunc) {
 		return len(s.exit) > 0 || ctx.Err() != nil || s.transfer != nil && len(s.transfer.done) > 0
 	}
 	var last *farewell
-	for !s.over {
+	for !s.over && !s.deep {
 		// A line is asked for only when it can be heard: while a serial
 		// command waits for the transfer, the client's next line waits too.
 		var waited chan line
@@ -306,7 +341,9 @@ func (s *session) loop(ctx context.Context, cancel context.CancelCauseFunc) {
 			s.dismiss(farewell{reply: say("reply.shutdown")})
 		}
 	}
-	cancel(errControlLost)
+	if s.over {
+		cancel(errControlLost)
+	}
 }
 
 // patience is how long the next command may take.
@@ -413,17 +450,19 @@ func (s *session) secure(ctx context.Context) error {
 	s.srv.early.step(s)
 	s.control.lines.untime()
 	conn := tls.Server(layer.StrictEOF(s.control.raw), s.withHost(s.data.ControlTLS()))
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.HandshakeTimeout)
-	defer cancel()
-	// A handshake takes a deep stack, which the session's goroutine would
-	// keep for as long as it waits for commands.
-	shaken := make(chan error, 1)
-	go func() {
-		layer.Deepen()
-		shaken <- guard(func() error { return conn.HandshakeContext(ctx) })
-	}()
-	if err := <-shaken; err != nil {
-		if ctx.Err() == context.DeadlineExceeded {
+	s.control.raw.SetDeadline(time.Now().Add(s.cfg.HandshakeTimeout))
+	stop := context.AfterFunc(ctx, func() { s.control.raw.Close() })
+	s.deep = true
+	layer.Deepen()
+	// Not HandshakeContext, which takes a goroutine more to hear of its end.
+	err := guard(conn.Handshake)
+	stop()
+	if err != nil {
+		if ctx.Err() != nil {
+			err = ctx.Err()
+		}
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			s.control.raw.Close() // whoever said nothing so far is not waited for again
 			err = fault.Wrap(err, "config.ended.handshake", s.cfg.HandshakeTimeout)
 		}
 		if s.evicted.Load() {
@@ -436,6 +475,7 @@ func (s *session) secure(ctx context.Context) error {
 	s.control.tls = conn
 	s.control.conn = conn
 	s.control.lines = newReader(conn, &s.alarm)
+	s.control.lines.timed = true // the handshake's deadline stands
 	state := conn.ConnectionState()
 	s.control.suite = tls.VersionName(state.Version) + " " + tls.CipherSuiteName(state.CipherSuite)
 	s.emit(event.Secured{Session: s.info, Version: state.Version, Cipher: state.CipherSuite, Resumed: state.DidResume})
