@@ -140,7 +140,7 @@ func openPart(root *os.Root, local string, want record, resume bool, planned map
 	for n := 1; n <= maxParts; n++ {
 		p := &part{root: root, name: dir + partName(base, n)}
 		p.info = p.name + infoSuffix
-		if planned[p.name] || planned[p.info] {
+		if planned[p.name] || planned[p.info] || !p.free() {
 			continue
 		}
 		have, found, err := p.readRecord()
@@ -182,14 +182,42 @@ func openPart(root *os.Root, local string, want record, resume bool, planned map
 		if err := p.writeRecord(want); err != nil {
 			return nil, nil, err
 		}
-		p.file, err = root.OpenFile(p.name, flags, 0o666)
-		if err != nil {
+		if flags&os.O_TRUNC != 0 {
+			flags |= os.O_EXCL
+		}
+		if p.file, err = openOwn(root, p.name, flags); err != nil {
 			root.Remove(p.info)
 			return nil, nil, err
 		}
 		return p, reason, nil
 	}
 	return nil, nil, fs.ErrExist
+}
+
+// free reports whether part and record can be written without writing into
+// anything else: nothing has their names, or files that have no other one.
+func (p *part) free() bool {
+	for _, name := range []string{p.name, p.info} {
+		info, err := p.root.Lstat(name)
+		if err == nil && (!info.Mode().IsRegular() || !alone(info)) {
+			return false
+		}
+	}
+	return true
+}
+
+// openOwn opens a file that has no other name, whatever was put in its place
+// since that was looked at.
+func openOwn(root *os.Root, name string, flags int) (*os.File, error) {
+	file, err := root.OpenFile(name, flags|nonblock, 0o666)
+	if err != nil {
+		return nil, err
+	}
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() || !alone(info) {
+		file.Close()
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrExist}
+	}
+	return file, nil
 }
 
 // readRecord reads the record beside a part. Only one of ours counts as
@@ -219,7 +247,14 @@ func (p *part) writeRecord(r record) error {
 	}
 	// The record goes before the first byte: a part without one is never
 	// built upon.
-	return p.root.WriteFile(p.info, append(b, '\n'), 0o666)
+	file, err := openOwn(p.root, p.info, os.O_WRONLY|os.O_CREATE)
+	if err != nil {
+		return err
+	}
+	if err = file.Truncate(0); err == nil {
+		_, err = file.Write(append(b, '\n'))
+	}
+	return errors.Join(err, file.Close())
 }
 
 // restart empties the part.
