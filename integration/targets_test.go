@@ -15,16 +15,16 @@ import (
 	"testing"
 )
 
-// targets are the systems that scripts/build builds for.
-var targets = []string{"linux/amd64", "linux/arm64", "darwin/amd64", "darwin/arm64", "windows/amd64", "windows/arm64"}
+// platforms are the systems that scripts/build builds for.
+var platforms = []string{"linux/amd64", "linux/arm64", "darwin/amd64", "darwin/arm64", "windows/amd64", "windows/arm64"}
 
 // TestEveryTargetTypeChecks holds programs, packages and their tests against
 // each system's own files and sizes. It reads types from source, for to
 // compile the standard library anew for each target takes a minute each.
 func TestEveryTargetTypeChecks(t *testing.T) {
-	tried := targets[4:5] // the one that is most unlike this
+	tried := platforms[4:5] // the one that is most unlike this
 	if *full {
-		tried = targets
+		tried = platforms
 	}
 	for _, target := range tried {
 		t.Run(target, func(t *testing.T) {
