@@ -55,16 +55,21 @@ func TestS3ClientsMoveFiles(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			store := startStore(t, kind)
 			s := store.startSite(store.address)
-			for _, p := range storePeers() {
-				for _, c := range []*cargo{small, big, tree} {
-					t.Run(p.name+" "+c.name, func(t *testing.T) {
-						remote, to := p.name+" "+c.name, filepath.Join(t.TempDir(), "down")
-						p.put(t, s, c, remote)
-						p.get(t, s, c, remote, to)
-						c.same(t, to, "downloaded")
+			t.Run("all", func(t *testing.T) { // ends when all of them have
+				for _, p := range storePeers() {
+					t.Run(p.name, func(t *testing.T) {
+						t.Parallel() // they wait more than they work
+						for _, c := range []*cargo{small, big, tree} {
+							t.Run(c.name, func(t *testing.T) {
+								remote, to := p.name+" "+c.name, filepath.Join(t.TempDir(), "down")
+								p.put(t, s, c, remote)
+								p.get(t, s, c, remote, to)
+								c.same(t, to, "downloaded")
+							})
+						}
 					})
 				}
-			}
+			})
 			store.tidy("", 0)
 		})
 	}
