@@ -64,6 +64,7 @@ var cliRows = []Row{
 	{Key: "cli.server.root.failed", EN: "cannot use the root folder %s: %v", ES: "no se puede usar la carpeta raíz %s: %v"},
 	{Key: "cli.server.store.none", EN: "no store is set for %s\nset s3_endpoint, s3_access_key and s3_secret_key in ftps.yaml", ES: "no hay almacén para %s\nconfigure s3_endpoint, s3_access_key y s3_secret_key en ftps.yaml"},
 	{Key: "cli.server.store.away", EN: "bucket %s of %s cannot be reached: %v", ES: "no se llega al bucket %s de %s: %v"},
+	{Key: "cli.server.store.clear", EN: "files travel to and from %s in the clear: whoever sits on that wire reads and changes them\nset s3_endpoint to an https address, or keep the store on this machine", ES: "los archivos viajan en claro hacia %s y desde allí: quien esté en ese cable los lee y los cambia\nponga en s3_endpoint una dirección https, o tenga el almacén en esta máquina"},
 	{Key: "cli.server.store.secret", EN: "cannot read the store's secret from %s: %v", ES: "no se puede leer el secreto del almacén de %s: %v"},
 	{Key: "cli.server.home", EN: "cannot make the home %s: %v", ES: "no se puede crear la carpeta %s: %v"},
 	{Key: "cli.server.system", EN: "the server does not run on Windows: there one file has many names, and an account could not be kept in its home\nthe client, accounts and certificates work here; run the server on Linux or macOS",

@@ -65,6 +65,9 @@ func Check(cfg Config) (wrong, warnings []error) {
 	}
 	store, err := connectStore(cfg.S3)
 	note(err)
+	if warning := clearWire(cfg.S3); warning != nil {
+		warnings = append(warnings, warning)
+	}
 	if err == nil {
 		for _, home := range storeHomes(list) {
 			note(reachStore(context.Background(), store, home))

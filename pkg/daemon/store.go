@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -55,6 +56,19 @@ func connectStore(c S3) (*s3fs.Store, error) {
 	return s3fs.Connect(options)
 }
 
+// clearWire warns of a store on another machine that is spoken to without TLS.
+// It is not refused: the wire may be one that nobody else reaches.
+func clearWire(c S3) error {
+	if c.Endpoint == nil || c.Endpoint.Scheme == "https" {
+		return nil
+	}
+	host := c.Endpoint.Hostname()
+	if addr, err := netip.ParseAddr(host); host == "localhost" || err == nil && addr.IsLoopback() {
+		return nil
+	}
+	return fault.New("cli.server.store.clear", c.Endpoint.Redacted())
+}
+
 // storeTree returns the tree of a home in the store.
 func storeTree(store *s3fs.Store, home string) (*s3fs.FS, error) {
 	bucket, prefix, _ := s3fs.ParseHome(home)
@@ -102,6 +116,9 @@ func storeHomes(list *users.List) []string {
 func (d *Daemon) tendStore(ctx context.Context) {
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
+	if warning := clearWire(d.cfg.S3); warning != nil {
+		d.log.Warn("store-clear", "endpoint", d.cfg.S3.Endpoint.Redacted(), "cause", d.cause(warning))
+	}
 	for {
 		for _, home := range storeHomes(d.backend.verifier.List()) {
 			d.sweepStore(ctx, home)

@@ -203,7 +203,7 @@ func begun(f *FS, name vfs.Name) *upload {
 		turns: make(chan []byte, 1), stop: make(chan struct{})}
 	u.turns <- nil
 	u.ctx, u.cancel = context.WithCancel(context.Background())
-	f.store.enter(f.bucket+"/"+u.folder, 1)
+	f.store.enter(f.bucket + "/" + u.folder)
 	return u
 }
 

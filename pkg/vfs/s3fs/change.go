@@ -113,6 +113,11 @@ func (f *FS) Rmdir(ctx context.Context, name vfs.Name) error {
 	if err != nil {
 		return err
 	}
+	done, err := f.store.hold(f.bucket + "/" + prefix)
+	if err != nil {
+		return err
+	}
+	defer done()
 	var hidden []string
 	for o := range f.objects(ctx, prefix, listing{all: true}) {
 		if o.Err != nil {
@@ -126,9 +131,6 @@ func (f *FS) Rmdir(ctx context.Context, name vfs.Name) error {
 			hidden = append(hidden, o.Key)
 		}
 	}
-	if f.store.busy(f.bucket + "/" + prefix) {
-		return vfs.ErrBusy
-	}
 	defer f.store.seen.forget(f.at(prefix))
 	for _, key := range hidden {
 		if err := f.forget(ctx, key); err != nil {
@@ -139,18 +141,6 @@ func (f *FS) Rmdir(ctx context.Context, name vfs.Name) error {
 		return err
 	}
 	return f.delete(ctx, prefix)
-}
-
-// busy reports uploads into a folder, or into one below it.
-func (s *Store) busy(folder string) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for at := range s.uploads {
-		if strings.HasPrefix(at, folder) {
-			return true
-		}
-	}
-	return false
 }
 
 // forget removes a hidden key, with the upload that it stands for.
@@ -395,9 +385,11 @@ func (f *FS) renameFolder(ctx context.Context, from, to vfs.Name) error {
 	if err != nil {
 		return err
 	}
-	if f.store.busy(f.bucket + "/" + source) {
-		return vfs.ErrBusy
+	release, err := f.store.hold(f.bucket + "/" + source)
+	if err != nil {
+		return err
 	}
+	defer release()
 	defer f.store.seen.forget(f.at(source))
 	var keys []minio.ObjectInfo
 	for o := range f.objects(ctx, source, listing{all: true, meta: true}) {
@@ -422,7 +414,7 @@ func (f *FS) renameFolder(ctx context.Context, from, to vfs.Name) error {
 		return err
 	}
 	for _, o := range keys {
-		if err := f.forgetMoved(ctx, o.Key); err != nil {
+		if err := f.forgetMoved(ctx, o); err != nil {
 			return err
 		}
 	}
@@ -479,12 +471,22 @@ func isFact(key string) bool {
 	return isTime || isSum
 }
 
-// forgetMoved removes a key whose copy is in place.
-func (f *FS) forgetMoved(ctx context.Context, key string) error {
-	if r, ok := parseRecord(key); ok && r.id != "" {
-		return f.forget(ctx, key)
+// forgetMoved removes a key whose copy is in place. What another server has
+// put there since stays.
+func (f *FS) forgetMoved(ctx context.Context, o minio.ObjectInfo) error {
+	if r, ok := parseRecord(o.Key); ok && r.id != "" {
+		return f.forget(ctx, o.Key)
 	}
-	return f.delete(ctx, key)
+	if !isFact(o.Key) && !strings.HasSuffix(o.Key, "/") {
+		now, err := f.head(ctx, o.Key)
+		if isNotExist(err) || err == nil && now.etag != clean(o.ETag) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return f.delete(ctx, o.Key)
 }
 
 // takeBack removes the copies of a rename that failed.

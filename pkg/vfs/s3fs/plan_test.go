@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 	"time"
+
+	"ftps/pkg/vfs"
 )
 
 // A store takes 10,000 pieces of at least 5 MiB each. Whoever announced a size
@@ -90,7 +92,7 @@ func TestATimeCountsForTheFileThatItWasGivenTo(t *testing.T) {
 }
 
 func TestABrokenUploadIsGoneOnWithByOneOnly(t *testing.T) {
-	s := &Store{parts: make(map[string]bool), uploads: make(map[string]int)}
+	s := &Store{parts: make(map[string]bool), uploads: make(map[string]int), held: make(map[string]bool)}
 	r := record{key: "k"}
 	if !s.claim("b", r) || s.claim("b", r) || !s.claimed("b", r) || s.claimed("c", r) {
 		t.Error("one record, two uploads")
@@ -99,12 +101,38 @@ func TestABrokenUploadIsGoneOnWithByOneOnly(t *testing.T) {
 	if s.claimed("b", r) || !s.claim("b", r) {
 		t.Error("it was not given back")
 	}
-	s.enter("b/d/e/", 1)
-	if !s.busy("b/d/") || s.busy("b/x/") {
-		t.Error("uploads under way are looked for in other folders")
+}
+
+// A file that was sent into a folder while that was renamed was removed with
+// what had been copied, after its 226.
+func TestNothingIsSentIntoAFolderThatIsBeingRenamed(t *testing.T) {
+	s := &Store{parts: make(map[string]bool), uploads: make(map[string]int), held: make(map[string]bool)}
+	if err := s.enter("b/d/e/"); err != nil {
+		t.Fatal(err)
 	}
-	s.enter("b/d/e/", -1)
-	if s.busy("b/d/") {
-		t.Error("it is not over")
+	if _, err := s.hold("b/d/"); err != vfs.ErrBusy {
+		t.Errorf("an upload under way below it: %v", err)
+	}
+	if done, err := s.hold("b/x/"); err != nil {
+		t.Errorf("uploads under way are looked for in other folders: %v", err)
+	} else {
+		done()
+	}
+	s.leave("b/d/e/")
+	done, err := s.hold("b/d/")
+	if err != nil {
+		t.Fatalf("it is over: %v", err)
+	}
+	for folder, want := range map[string]error{"b/d/": vfs.ErrBusy, "b/d/e/": vfs.ErrBusy, "b/dd/": nil, "b/": nil} {
+		if err := s.enter(folder); err != want {
+			t.Errorf("into %s: %v", folder, err)
+		}
+	}
+	if _, err := s.hold("b/d/"); err != vfs.ErrBusy {
+		t.Errorf("a second at once: %v", err)
+	}
+	done()
+	if err := s.enter("b/d/"); err != nil || len(s.held) != 0 {
+		t.Errorf("afterwards: %v, %v", err, s.held)
 	}
 }

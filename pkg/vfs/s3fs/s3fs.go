@@ -95,6 +95,7 @@ type Store struct {
 	turn     turns       // of those that change one file or folder
 
 	mu      sync.Mutex
+	held    map[string]bool // folders that are being renamed or removed
 	uploads map[string]int  // under way in this process, by the prefix of their folder
 	parts   map[string]bool // records that an upload of this process works on
 }
@@ -131,7 +132,7 @@ func Connect(o Options) (*Store, error) {
 		return nil, fmt.Errorf("s3fs: endpoint %s: %w", o.Endpoint.Redacted(), err)
 	}
 	return &Store{
-		core: *core, opts: o, http: transport,
+		core: *core, opts: o, http: transport, held: make(map[string]bool),
 		uploads: make(map[string]int), parts: make(map[string]bool),
 	}, nil
 }

@@ -14,6 +14,7 @@ import (
 	"math"
 	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -113,7 +114,10 @@ func (f *FS) Create(ctx context.Context, name vfs.Name, how vfs.How) (vfs.Upload
 		u.turns <- nil
 	}
 	u.ctx, u.cancel = context.WithCancel(context.WithoutCancel(ctx))
-	f.store.enter(f.bucket+"/"+folder, 1)
+	if err := f.store.enter(f.bucket + "/" + folder); err != nil {
+		u.cancel()
+		return nil, err
+	}
 	if err := u.open(ctx); err != nil {
 		u.Abort()
 		return nil, err
@@ -121,13 +125,52 @@ func (f *FS) Create(ctx context.Context, name vfs.Name, how vfs.How) (vfs.Upload
 	return u, nil
 }
 
-// enter counts the uploads under way into a folder.
-func (s *Store) enter(folder string, n int) {
+// enter counts the uploads under way into a folder. None begins where the
+// folder is being renamed or removed: what came in between would be removed
+// with what had been copied.
+func (s *Store) enter(folder string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.uploads[folder] += n; s.uploads[folder] == 0 {
+	for at := range s.held {
+		if strings.HasPrefix(folder, at) {
+			return vfs.ErrBusy
+		}
+	}
+	s.uploads[folder]++
+	return nil
+}
+
+func (s *Store) leave(folder string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.uploads[folder]--; s.uploads[folder] == 0 {
 		delete(s.uploads, folder)
 	}
+}
+
+// hold keeps uploads out of a folder into which none is under way.
+func (s *Store) hold(folder string) (done func(), err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.held[folder] || s.busy(folder) {
+		return nil, vfs.ErrBusy
+	}
+	s.held[folder] = true
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.held, folder)
+	}, nil
+}
+
+// busy reports uploads into a folder, or into one below it; mu is held.
+func (s *Store) busy(folder string) bool {
+	for at := range s.uploads {
+		if strings.HasPrefix(at, folder) {
+			return true
+		}
+	}
+	return false
 }
 
 func (u *upload) open(ctx context.Context) error {
@@ -650,7 +693,7 @@ func (u *upload) tidy(ctx context.Context) {
 func (u *upload) settle() {
 	u.ended = true
 	u.cancel()
-	u.fs.store.enter(u.fs.bucket+"/"+u.folder, -1)
+	u.fs.store.leave(u.fs.bucket + "/" + u.folder)
 }
 
 // Abort implements [vfs.Upload].
