@@ -353,3 +353,48 @@ func TestAttackHiddenNames(t *testing.T) {
 	c.Cmd(553, "RNTO %s", part)
 	whole(t, c)
 }
+
+// A hard link is the file itself: whoever could make one in a home, which no
+// command does, has let the account read it. But what the account writes to
+// the name must not be written into the file that others have.
+func TestAttackHardLinksToFilesOutside(t *testing.T) {
+	s, c, out := prisoner(t)
+	secret := filepath.Join(out.dir, "secret")
+	for _, name := range []string{"stored", "appended", "resumed", "copied", "renamed", "removed", "by name"} {
+		if err := os.Link(secret, filepath.Join(s.home("diego"), name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.plant(t, "diego", "other", "another file")
+	s.plant(t, "diego", "one more", "another file")
+	for _, line := range []string{"STOR stored", "APPE appended"} {
+		if code := c.Upload([]byte("of diego"), "%s", line); code != 226 {
+			t.Errorf("%s: %d", line, code)
+		}
+	}
+	c.Cmd(350, "REST 4")
+	if code := c.Upload([]byte("of diego"), "STOR resumed"); code != 226 {
+		t.Errorf("REST and STOR: %d", code)
+	}
+	c.Cmd(350, "SITE CPFR other")
+	c.Cmd(200, "SITE CPTO copied")
+	c.Cmd(350, "RNFR one more")
+	c.Cmd(250, "RNTO renamed")
+	c.Cmd(250, "DELE removed")
+	out.untouched(t)
+	for name, want := range map[string]string{
+		"stored": "of diego", "appended": outsideSecret + "of diego", "resumed": outsideSecret[:4] + "of diego",
+		"copied": "another file", "renamed": "another file",
+	} {
+		if got, code := c.Download("RETR %s", name); code != 226 || string(got) != want {
+			t.Errorf("%s: %d, %q, want %q", name, code, got, want)
+		}
+	}
+	whole(t, c)
+
+	// A server that writes into what has the name writes outside.
+	s.plant(t, "diego", "by name", "of diego")
+	if got, err := os.ReadFile(secret); string(got) != "of diego" {
+		t.Errorf("%q, %v: this shows nothing", got, err)
+	}
+}

@@ -2,6 +2,7 @@ package users
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"go.yaml.in/yaml/v3"
 
 	"ftps/pkg/catalog"
 	"ftps/pkg/vfs"
@@ -273,4 +275,55 @@ func TestSizes(t *testing.T) {
 			t.Errorf("%d is written %s, want %s", n, got, want)
 		}
 	}
+}
+
+// nested is a list of ten times the list before it, depth times over: some
+// bytes a level, and ten to its power of entries for who follows the aliases.
+func nested(depth int) string {
+	text := "users:\n  - name: ana\n    password: " + hash1 + "\nx0: &x0 [a, a, a, a, a, a, a, a, a, a]\n"
+	for i := range depth {
+		text += fmt.Sprintf("x%d: &x%d [%s*x%d]\n", i+1, i+1, strings.Repeat(fmt.Sprintf("*x%d, ", i), 9), i)
+	}
+	return text
+}
+
+func TestAFileOfAliasesOfAliasesIsRefusedUnopened(t *testing.T) {
+	done := make(chan error, 1)
+	go func() {
+		_, err := parse("f.yaml", []byte(nested(12)), enforced)
+		_, deep := parse("f.yaml", []byte("users: "+strings.Repeat("[", 1<<20)), enforced)
+		if deep == nil {
+			t.Error("a million lists in each other are accounts")
+		}
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if !errors.Is(err, ErrInvalid) {
+			t.Error(err)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("it follows them")
+	}
+
+	// Who follows the aliases has a thousand entries of a few lines; further up
+	// the library itself says that this is too much.
+	var all map[string]any
+	if err := yaml.Unmarshal([]byte(nested(2)), &all); err != nil {
+		t.Fatal(err)
+	}
+	if n := entries(all["x2"]); n != 1000 || len(nested(2)) > 500 {
+		t.Errorf("%d entries of %d bytes: this shows nothing", n, len(nested(2)))
+	}
+}
+
+func entries(v any) (n int) {
+	list, ok := v.([]any)
+	if !ok {
+		return 1
+	}
+	for _, one := range list {
+		n += entries(one)
+	}
+	return n
 }
