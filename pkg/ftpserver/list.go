@@ -111,7 +111,15 @@ const breathEntries = 64
 
 // forges reports whether a name would be more than one line of a listing. (A
 // variable for the test that sees what happens without it.)
-var forges = func(name string) bool { return strings.ContainsAny(name, "\r\n\x00") }
+var forges = func(name string) bool {
+	for i := range len(name) {
+		switch name[i] {
+		case '\r', '\n', 0:
+			return true
+		}
+	}
+	return false
+}
 
 // sendEntries is the transfer of a listing.
 func (s *session) sendEntries(folder vfs.Name, entries iter.Seq2[vfs.Info, error], line lineFunc) *transfer {

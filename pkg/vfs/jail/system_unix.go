@@ -108,6 +108,7 @@ func entries(ctx context.Context, folder *os.Root, yield func(d vfs.Info, err er
 type scribe struct {
 	st                unix.Stat_t
 	dev, owner, group numeral
+	unique            []byte // dev and inode, made there
 }
 
 // numeral is a number and how it is written.
@@ -125,12 +126,14 @@ func (k *numeral) of(n uint64, base int) string {
 
 func (s *scribe) describe(base string) vfs.Info {
 	st := &s.st
+	s.unique = append(append(s.unique[:0], s.dev.of(uint64(st.Dev), 36)...), '.')
+	s.unique = strconv.AppendUint(s.unique, st.Ino, 36)
 	d := vfs.Info{
 		Name:    base,
 		ModTime: time.Unix(st.Mtim.Unix()).UTC(),
 		Mode:    fs.FileMode(st.Mode) & fs.ModePerm,
 		Links:   max(1, int(st.Nlink)),
-		Unique:  s.dev.of(uint64(st.Dev), 36) + "." + strconv.FormatUint(st.Ino, 36),
+		Unique:  string(s.unique),
 		Owner:   s.owner.of(uint64(st.Uid), 10),
 		Group:   s.group.of(uint64(st.Gid), 10),
 	}
