@@ -71,10 +71,7 @@ func (a *administered) dial(t *testing.T) *ftptest.Conn {
 func (a *administered) login(t *testing.T, name string) *ftptest.Conn {
 	t.Helper()
 	c := a.dial(t)
-	c.Expect(220)
-	c.Cmd(234, "AUTH TLS")
-	c.StartTLS()
-	c.Login(name, "a password")
+	c.Enter(name, "a password")
 	return c
 }
 

@@ -9,7 +9,6 @@ import (
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/pem"
-	"fmt"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -58,6 +57,22 @@ func issue(t *testing.T, dir, name string, parent *x509.Certificate, parentKey *
 	return cert, key
 }
 
+// bind has the account called bound open by a certificate.
+func bind(t *testing.T, dir string, cert *x509.Certificate) {
+	t.Helper()
+	pin := sha256.Sum256(cert.RawSubjectPublicKeyInfo)
+	file := filepath.Join(dir, "users.yaml")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bound := strings.Replace(string(text), "- name: bound\n",
+		"- name: bound\n    client_cert: sha256//"+base64.StdEncoding.EncodeToString(pin[:])+"\n", 1)
+	if err := os.WriteFile(file, []byte(bound), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestAnAccountBoundToACertificateOpensByItAlone(t *testing.T) {
 	dir := t.TempDir()
 	ca, caKey := issue(t, dir, "ca", nil, nil)
@@ -69,17 +84,7 @@ func TestAnAccountBoundToACertificateOpensByItAlone(t *testing.T) {
 			t.Fatal(errs)
 		}
 	}
-	pin := sha256.Sum256(own.RawSubjectPublicKeyInfo)
-	file := filepath.Join(dir, "users.yaml")
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	bound := strings.Replace(string(text), "- name: bound\n",
-		fmt.Sprintf("- name: bound\n    client_cert: sha256//%s\n", base64.StdEncoding.EncodeToString(pin[:])), 1)
-	if err := os.WriteFile(file, []byte(bound), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	bind(t, dir, own)
 	s := serveIn(t, dir, "--client-ca", "ca.crt")
 
 	for _, c := range []struct {

@@ -27,10 +27,7 @@ var full = flag.Bool("full", false, "run with the sizes and counts of a release"
 func (s *server) dial(t testing.TB, user, password string) *ftptest.Conn {
 	t.Helper()
 	c := ftptest.Connect(t, netip.MustParseAddrPort("127.0.0.1:"+s.port), &tls.Config{InsecureSkipVerify: true, ServerName: "localhost"})
-	c.Expect(220)
-	c.Cmd(234, "AUTH TLS")
-	c.StartTLS()
-	c.Login(user, password)
+	c.Enter(user, password)
 	return c
 }
 

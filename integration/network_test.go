@@ -23,10 +23,7 @@ import (
 func (s *server) at(t *testing.T, host, user string) *ftptest.Conn {
 	t.Helper()
 	c := ftptest.Connect(t, netip.MustParseAddrPort(net.JoinHostPort(host, s.port)), &tls.Config{InsecureSkipVerify: true, ServerName: "localhost"})
-	c.Expect(220)
-	c.Cmd(234, "AUTH TLS")
-	c.StartTLS()
-	c.Login(user, "secreto")
+	c.Enter(user, "secreto")
 	return c
 }
 
@@ -108,10 +105,7 @@ func TestBehindAProxyTheRealServerSeesTheClient(t *testing.T) {
 	}
 	c := ftptest.ConnectThrough(t, "127.0.0.1", func(conn net.Conn) { conn.Write(head) },
 		netip.MustParseAddrPort("127.0.0.1:"+s.port), &tls.Config{InsecureSkipVerify: true, ServerName: "localhost"})
-	c.Expect(220)
-	c.Cmd(234, "AUTH TLS")
-	c.StartTLS()
-	c.Login("diego", "secreto")
+	c.Enter("diego", "secreto")
 	whole(t, c)
 	if to, err := ftp.ParsePASVReply(c.Cmd(227, "PASV")); err != nil || to.Addr().String() != "192.0.2.80" {
 		t.Errorf("PASV: %v, %v", to, err)

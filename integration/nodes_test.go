@@ -1,11 +1,8 @@
 package integration
 
 import (
-	"crypto/sha256"
 	"crypto/tls"
-	"encoding/base64"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -27,11 +24,7 @@ func (a *administered) arrive(t *testing.T, name string, cache tls.ClientSession
 	t.Helper()
 	c = a.dial(t)
 	c.TLS.ServerName, c.TLS.ClientSessionCache = "localhost", cache
-	c.Expect(220)
-	c.Cmd(234, "AUTH TLS")
-	c.StartTLS()
-	c.Login(name, "a password")
-	return c, c.Raw().(*tls.Conn).ConnectionState().DidResume
+	return c, c.Enter(name, "a password")
 }
 
 func TestNodesWithOneFileOfTicketKeysResumeEachOthersSessions(t *testing.T) {
@@ -120,17 +113,7 @@ func TestAttackCertificateOfAnotherNodesAuthority(t *testing.T) {
 	if _, errs, code := run(t, dir, "secreto\n", "useradd", "bound", "--password-stdin", "--cost", "4"); code != 0 {
 		t.Fatal(errs)
 	}
-	pin := sha256.Sum256(own.RawSubjectPublicKeyInfo)
-	file := filepath.Join(dir, "users.yaml")
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	bound := strings.Replace(string(text), "- name: bound\n",
-		"- name: bound\n    client_cert: sha256//"+base64.StdEncoding.EncodeToString(pin[:])+"\n", 1)
-	if err := os.WriteFile(file, []byte(bound), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	bind(t, dir, own)
 	pair, err := tls.LoadX509KeyPair(filepath.Join(dir, "own.crt"), filepath.Join(dir, "own.key"))
 	if err != nil {
 		t.Fatal(err)

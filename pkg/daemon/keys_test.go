@@ -32,11 +32,7 @@ func (h *host) arrive(d *Daemon, name string, cache tls.ClientSessionCache) (c *
 	h.t.Helper()
 	c = h.dial(d)
 	c.TLS.ClientSessionCache = cache
-	c.Expect(220)
-	c.Cmd(234, "AUTH TLS")
-	c.StartTLS()
-	c.Login(name, "secreto")
-	return c, c.Raw().(*tls.Conn).ConnectionState().DidResume
+	return c, c.Enter(name, "secreto")
 }
 
 func TestServersWithTheSameKeysResumeEachOthersSessions(t *testing.T) {

@@ -69,12 +69,13 @@ func (c *Conn) begin(ctx context.Context) error {
 	if err := c.askFeatures(ctx); err != nil {
 		return err
 	}
-	inForce, _ := inForce(c.features.Param("LANG"), c.cfg.Lang)
-	if lang := c.cfg.Lang; lang != "" && c.features.Has("LANG") && !inForce {
+	if lang := c.cfg.Lang; lang != "" && c.features.Has("LANG") {
 		// RFC 2640 §4.1. A server that lacks the language keeps its own; §4.3:
 		// the one in force has a star in FEAT.
-		if _, err := c.command(ctx, "LANG", lang); err != nil {
-			return err
+		if now, _ := inForce(c.features.Param("LANG"), lang); !now {
+			if _, err := c.command(ctx, "LANG", lang); err != nil {
+				return err
+			}
 		}
 	}
 	if c.features.Has("UTF8") {

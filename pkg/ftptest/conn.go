@@ -94,13 +94,24 @@ func (c *Conn) dial(local string, port int) net.Conn {
 func (s *Server) Login(t testing.TB, user, password string) *Conn {
 	t.Helper()
 	c := s.Dial(t)
-	c.Expect(220)
 	if !s.options.Implicit {
-		c.Cmd(234, "AUTH TLS")
-		c.StartTLS()
+		c.Enter(user, password)
+		return c
 	}
+	c.Expect(220)
 	c.Login(user, password)
 	return c
+}
+
+// Enter goes from the greeting by way of AUTH TLS to the end of Login, and
+// says whether that resumed a TLS session.
+func (c *Conn) Enter(user, password string) (resumed bool) {
+	c.t.Helper()
+	c.Expect(220)
+	c.Cmd(234, "AUTH TLS")
+	c.StartTLS()
+	c.Login(user, password)
+	return c.conn.(*tls.Conn).ConnectionState().DidResume
 }
 
 // Login logs in on a secured connection and sets PBSZ 0, PROT P and TYPE I.

@@ -137,15 +137,7 @@ func TestAFileThatChangedBetweenCutAndResumeIsNeverSpliced(t *testing.T) {
 		for _, kind := range kinds {
 			t.Run(change.name+"/"+kind.name, func(t *testing.T) {
 				s := kind.start(t)
-				told := &events{}
-				tr := s.transfer(t, told)
-				local := filepath.Join(t.TempDir(), "f")
-				s.put(content(length), longAgo)
-				s.cut(true)
-				if _, err := tr.Get(within(t), "/f", local, mirror.Options{}); err == nil {
-					t.Fatal("a cut download succeeded")
-				}
-				s.cut(false)
+				tr, told, local := s.leavePart(t)
 				part, err := os.Stat(local + ".part")
 				if err != nil || part.Size() < cutAt/2 {
 					t.Fatalf("no part to speak of: %v", err)
@@ -179,19 +171,26 @@ func TestAFileThatChangedBetweenCutAndResumeIsNeverSpliced(t *testing.T) {
 	}
 }
 
-// unhashed leaves a part of a download from a server that tells no hash.
-func unhashedPart(t *testing.T) (changing, *mirror.Transfer, *events, string) {
+// leavePart leaves a part of a download that was cut, at local.
+func (s changing) leavePart(t *testing.T) (tr *mirror.Transfer, told *events, local string) {
 	t.Helper()
-	s := told(nil, []string{"HASH"})(t)
-	told := &events{}
-	tr := s.transfer(t, told)
-	local := filepath.Join(t.TempDir(), "f")
+	told = &events{}
+	tr = s.transfer(t, told)
+	local = filepath.Join(t.TempDir(), "f")
 	s.put(content(length), longAgo)
 	s.cut(true)
 	if _, err := tr.Get(within(t), "/f", local, mirror.Options{}); err == nil {
 		t.Fatal("a cut download succeeded")
 	}
 	s.cut(false)
+	return tr, told, local
+}
+
+// unhashedPart leaves a part of a download from a server that tells no hash.
+func unhashedPart(t *testing.T) (changing, *mirror.Transfer, *events, string) {
+	t.Helper()
+	s := told(nil, []string{"HASH"})(t)
+	tr, told, local := s.leavePart(t)
 	return s, tr, told, local
 }
 
