@@ -60,6 +60,7 @@ type Conn struct {
 	mode       byte     // as MODE was told; 0 for stream
 	hashing    string   // the algorithm that HASH uses, once known
 	noSetTime  bool     // MDTM only tells times here
+	ahead      bool     // files go with their STOR, as OPTS STOR was told
 	named      bool     // CSID was asked
 	name       string   // what it said
 

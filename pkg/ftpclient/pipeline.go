@@ -23,7 +23,8 @@ import (
 // RETR, [Pipeline.List] for MLSD, [Pipeline.Upload] for STOR, and
 // [Pipeline.Reply] for all that need no data connection. An upload's data
 // leave only after the server's 1yz: were they sent ahead and the file
-// refused, the next one would get its content.
+// refused, the next one would get its content. [Conn.Ahead] is for servers of
+// our own, which see to that.
 //
 // A data connection that breaks takes the commands behind it along: each is
 // answered with 425. One goroutine uses a Pipeline.
@@ -34,9 +35,15 @@ type Pipeline struct {
 
 	unsent  []byte // command lines
 	waiting []sent // commands that were sent, or are in unsent, and not taken
-	ahead   int    // their length
+	sent    int    // their length
 	pending int    // how many of them are in unsent
 	active  bool   // the oldest has had its 1yz and not its final reply
+
+	// Of one made by Ahead.
+	ahead bool    // files go with their commands
+	held  int     // bytes of files that are not answered
+	files *outbox // that writes them; nil before the first
+	lines *outbox // that writes the commands
 
 	tcp     net.Conn // bare, before the first 1yz
 	shaken  chan shake
@@ -49,6 +56,9 @@ type Pipeline struct {
 type sent struct {
 	verb  string
 	bytes int
+
+	file []byte // what goes with it, as blocks
+	fed  bool   // it was handed to the data connection
 }
 
 type shake struct {
@@ -64,13 +74,17 @@ const pipelined = " RETR STOR MLSD HASH SIZE MDTM MFMT MKD MLST DELE "
 // Close. It is errors.ErrUnsupported where the server does not announce that
 // it takes them, and in active mode.
 func (c *Conn) Pipeline(ctx context.Context) (*Pipeline, error) {
+	return c.pipeline(ctx, false)
+}
+
+func (c *Conn) pipeline(ctx context.Context, ahead bool) (*Pipeline, error) {
 	if !c.features.Has("X-PIPELINE") || c.cfg.Active {
 		return nil, errors.ErrUnsupported
 	}
 	if err := c.enter(); err != nil {
 		return nil, err
 	}
-	p := &Pipeline{c: c, ctx: ctx}
+	p := &Pipeline{c: c, ctx: ctx, ahead: ahead}
 	if err := p.begin(); err != nil {
 		c.leave()
 		return nil, err
@@ -105,7 +119,7 @@ func (p *Pipeline) watch() {
 // those commands alone that are still needed.
 func (p *Pipeline) begin() error {
 	c := p.c
-	var asks []ask
+	asks := c.askAhead(p.ahead)
 	if !c.binary {
 		asks = append(asks, ask{"TYPE", "I", func(r ftp.Reply) error { return c.isBinary(r) }})
 	}
@@ -142,7 +156,7 @@ const (
 
 // Room reports whether another command may be sent before a reply is taken.
 func (p *Pipeline) Room() bool {
-	return len(p.waiting) < maxAhead && p.ahead < maxAheadBytes
+	return len(p.waiting) < maxAhead && p.sent < maxAheadBytes && p.held < maxAheadData
 }
 
 // Send puts a command in line.
@@ -150,8 +164,8 @@ func (p *Pipeline) Send(verb, arg string) error {
 	if err := checkPath(arg); err != nil {
 		return err
 	}
-	if !contains(pipelined, verb) {
-		return ErrLineRefused
+	if !contains(pipelined, verb) || p.ahead && verb == "STOR" {
+		return ErrLineRefused // without its file the server would wait for it
 	}
 	return p.enqueue(verb, arg)
 }
@@ -159,6 +173,13 @@ func (p *Pipeline) Send(verb, arg string) error {
 // SendStore puts STOR in line, and before it the file's time where the server
 // takes that; [Departure.Dated] says whether it did.
 func (p *Pipeline) SendStore(path string, modTime time.Time) error {
+	if p.ahead {
+		return errors.ErrUnsupported
+	}
+	return p.dated(path, modTime)
+}
+
+func (p *Pipeline) dated(path string, modTime time.Time) error {
 	if err := checkPath(path); err != nil {
 		return err // before the time is in line, which would be the next one's
 	}
@@ -180,8 +201,8 @@ func (p *Pipeline) enqueue(verb, arg string) error {
 	}
 	n := len(line) - len(p.unsent)
 	p.unsent = line
-	p.waiting = append(p.waiting, sent{verb, n})
-	p.ahead += n
+	p.waiting = append(p.waiting, sent{verb: verb, bytes: n})
+	p.sent += n
 	p.pending++
 	return nil
 }
@@ -198,6 +219,17 @@ func (p *Pipeline) flush() error {
 		return err
 	}
 	p.deadline(p.c.cfg.Timeout)
+	if p.ahead {
+		if p.lines == nil {
+			p.lines = newOutbox(p.ctx, p.c.wire)
+			p.lines.failed = func() { p.c.Close() }
+			go p.lines.run()
+		}
+		p.lines.put(p.unsent)
+		p.unsent, p.pending = nil, 0
+		p.feed()
+		return nil
+	}
 	_, err := p.c.wire.Write(p.unsent)
 	p.unsent, p.pending = p.unsent[:0], 0
 	if err != nil {
@@ -253,7 +285,8 @@ func (p *Pipeline) take(verb string) error {
 
 // taken ends what take began.
 func (p *Pipeline) taken() {
-	p.ahead -= p.waiting[0].bytes
+	p.sent -= p.waiting[0].bytes
+	p.held -= len(p.waiting[0].file)
 	p.waiting = p.waiting[1:]
 	p.active = false
 }
@@ -279,37 +312,53 @@ func (p *Pipeline) Reply() (ftp.Reply, error) {
 // open takes the 1yz of a transfer and returns the data connection, with a
 // deadline of its own for this file.
 func (p *Pipeline) open(verb string) (net.Conn, error) {
-	if err := p.take(verb); err != nil {
+	if err := p.begun(verb); err != nil {
 		return nil, err
+	}
+	return layer.Stall(p.data.tc, p.c.cfg.Timeout), nil
+}
+
+// begun takes the 1yz of a transfer. Then there is a data connection.
+func (p *Pipeline) begun(verb string) error {
+	if err := p.take(verb); err != nil {
+		return err
 	}
 	if p.data == nil && p.tcp != nil && p.shaken == nil {
 		p.shake()
 	}
-	r, err := p.read(verb, p.c.cfg.Timeout)
+	patience := p.c.cfg.Timeout
+	if p.ahead {
+		patience = max(patience, p.c.cfg.FinalTimeout) // a refusal comes behind the file
+	}
+	r, err := p.read(verb, patience)
 	switch {
 	case err != nil:
 		p.taken()
-		return nil, err
+		return err
 	case r.Code >= 400:
 		p.taken()
-		return nil, &ReplyError{Command: verb, Reply: r}
+		if p.ahead && !p.stays(r.Code) {
+			p.drop()
+		}
+		return &ReplyError{Command: verb, Reply: r}
 	case r.Code >= 200:
 		p.taken()
 		p.c.Close() // out of step: what would its data belong to?
-		return nil, &ProtocolError{Command: verb, Err: errNoMark}
+		return &ProtocolError{Command: verb, Err: errNoMark}
 	}
 	p.active = true
 	if p.shaken != nil {
 		s := <-p.shaken
 		p.shaken, p.tcp, p.data = nil, nil, s.data
 		if s.err != nil {
-			return nil, p.fail(verb, s.err)
+			return p.fail(verb, s.err)
 		}
 	}
 	if p.data == nil {
-		return nil, p.fail(verb, ErrDataLost)
+		return p.fail(verb, ErrDataLost)
 	}
-	return layer.Stall(p.data.tc, p.c.cfg.Timeout), nil
+	p.feed()
+	return nil
 }
 
 // shake begins the data connection's handshake, which the server may answer
@@ -337,7 +386,7 @@ func (p *Pipeline) final(verb string) (ftp.Reply, error) {
 		if r.Code < 200 {
 			continue
 		}
-		if r.Code != 250 {
+		if !p.stays(r.Code) {
 			p.drop()
 		}
 		if r.Code/100 != 2 {
@@ -354,6 +403,10 @@ func (p *Pipeline) drop() {
 	if p.data != nil {
 		cut(p.data.tcp, true)
 		p.data = nil
+	}
+	if p.files != nil {
+		p.files.end(0)
+		p.files = nil
 	}
 }
 
@@ -458,19 +511,27 @@ func (p *Pipeline) List() iter.Seq2[ftp.Entry, error] {
 
 // Upload takes the 1yz to a STOR. The file is stored when Close returns nil.
 func (p *Pipeline) Upload() (*Departure, error) {
-	dated := false
-	if len(p.waiting) > 0 && p.waiting[0].verb == "OPTS" {
-		reply, err := p.Reply()
-		if err != nil {
-			return nil, err
-		}
-		dated = reply.Code/100 == 2
+	if p.ahead {
+		return nil, errors.ErrUnsupported
+	}
+	dated, err := p.tookTime()
+	if err != nil {
+		return nil, err
 	}
 	stream, err := p.open("STOR")
 	if err != nil {
 		return nil, err
 	}
 	return &Departure{p: p, blocks: ftp.NewBlockWriter(stream, 0), dated: dated}, nil
+}
+
+// tookTime takes the answer to the time that SendStore or Store has told.
+func (p *Pipeline) tookTime() (bool, error) {
+	if len(p.waiting) == 0 || p.waiting[0].verb != "OPTS" {
+		return false, nil
+	}
+	reply, err := p.Reply()
+	return err == nil && reply.Code/100 == 2, err
 }
 
 // Departure is one file on its way to the server over a [Pipeline].
@@ -582,6 +643,7 @@ func (p *Pipeline) Close() error {
 		p.drain()
 	}
 	p.over = true
+	p.settle()
 	if p.shaken != nil {
 		p.tcp.Close()
 		if s := <-p.shaken; s.data != nil {
@@ -605,6 +667,20 @@ func (p *Pipeline) Close() error {
 	}
 	p.c.leave()
 	return nil
+}
+
+// settle ends the goroutines that write. All that was sent is answered, so
+// that there is nothing more to write, unless something is wrong.
+func (p *Pipeline) settle() {
+	if p.lines != nil {
+		p.lines.end(endTimeout)
+	}
+	if p.files != nil {
+		p.files.end(endTimeout)
+		if p.files.broke {
+			p.drop()
+		}
+	}
 }
 
 // drain reads the replies to what is in line. There is no data connection

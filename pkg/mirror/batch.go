@@ -88,7 +88,14 @@ func (r *run) piped(ctx context.Context, root *os.Root, batch []Item) (rest []It
 	} else if r.t.cfg.Verify == VerifyHash {
 		return batch
 	}
-	b.pipe, err = c.Pipeline(ctx)
+	err = errors.ErrUnsupported
+	if r.plan.Direction == Upload {
+		b.pipe, err = c.Ahead(ctx)
+		b.ahead = err == nil
+	}
+	if errors.Is(err, errors.ErrUnsupported) {
+		b.pipe, err = c.Pipeline(ctx)
+	}
 	if err != nil {
 		r.t.noPipe.Store(errors.Is(err, errors.ErrUnsupported))
 		return batch
@@ -104,13 +111,14 @@ func (r *run) piped(ctx context.Context, root *os.Root, batch []Item) (rest []It
 
 // batching is one batch under way.
 type batching struct {
-	run  *run
-	ctx  context.Context
-	conn *ftpclient.Conn
-	root *os.Root
-	pipe *ftpclient.Pipeline
-	sums *sums // of one file after the other
-	rest []Item
+	run   *run
+	ctx   context.Context
+	conn  *ftpclient.Conn
+	root  *os.Root
+	pipe  *ftpclient.Pipeline
+	ahead bool  // each file goes with its STOR
+	sums  *sums // of one file after the other
+	rest  []Item
 }
 
 // failed sorts a file out: to be tried alone, or lost.
@@ -234,6 +242,8 @@ func (b *batching) fetch(item Item) ([]byte, error) {
 // uploading is one file of a batch on its way.
 type uploading struct {
 	item  Item
+	start time.Time
+	data  []byte   // that went with the STOR
 	verbs []string // of what is still to be answered
 	sums  *sums
 	done  Done
@@ -248,11 +258,12 @@ func (b *batching) upload(batch []Item) {
 		for len(batch) > 0 && b.pipe.Room() && len(line) < batchSize/2 {
 			item := batch[0]
 			batch = batch[1:]
-			if err := b.pipe.SendStore(item.Remote, item.ModTime); err != nil {
+			u := &uploading{item: item}
+			if err := b.begin(u); err != nil {
 				b.failed(item, err)
 				continue
 			}
-			line = append(line, &uploading{item: item})
+			line = append(line, u)
 		}
 		if len(line) == 0 {
 			continue
@@ -299,33 +310,63 @@ func (b *batching) left(line []*uploading, batch []Item) {
 	b.rest = append(b.rest, batch...)
 }
 
-// store sends one file and puts in line what is to follow it.
-func (b *batching) store(u *uploading) error {
-	start, planned := time.Now(), u.item.ModTime
-	up, err := b.pipe.Upload()
-	if err != nil {
+// begin puts a STOR in line, with its file where that may go ahead.
+func (b *batching) begin(u *uploading) error {
+	if !b.ahead {
+		return b.pipe.SendStore(u.item.Remote, u.item.ModTime)
+	}
+	if err := b.read(u); err != nil {
 		return err
 	}
+	return b.pipe.Store(u.item.Remote, u.item.ModTime, u.data)
+}
+
+// read reads a file of ours.
+func (b *batching) read(u *uploading) error {
 	data, info, err := b.source(u.item)
 	if err != nil {
-		up.Abort() // the server must not keep this
 		return err
 	}
+	u.start, u.data = time.Now(), data
 	u.item.Size, u.item.ModTime = info.Size(), info.ModTime()
 	b.run.t.tell(Started{Item: u.item})
-	up.Write(data)
-	if err := up.Close(); err != nil {
+	return nil
+}
+
+// move has one file stored, and reports whether its time is set.
+func (b *batching) move(u *uploading) (dated bool, err error) {
+	if b.ahead {
+		return b.pipe.Stored()
+	}
+	planned := u.item.ModTime
+	up, err := b.pipe.Upload()
+	if err != nil {
+		return false, err
+	}
+	if err := b.read(u); err != nil {
+		up.Abort() // the server must not keep this
+		return false, err
+	}
+	up.Write(u.data)
+	// A time that was told before the data was the one that was planned with.
+	return up.Dated() && u.item.ModTime.Equal(planned), up.Close()
+}
+
+// store has one file stored and puts in line what is to follow it.
+func (b *batching) store(u *uploading) error {
+	dated, err := b.move(u)
+	if err != nil {
 		return err
 	}
+	data := u.data
+	u.data = nil
 	b.run.t.tell(Moved{Item: u.item, N: int64(len(data))})
 	u.sums = b.run.t.sums(b.conn)
 	u.sums.Write(data)
 	u.done = Done{
 		Item: u.item, Bytes: u.item.Size, Moved: u.item.Size, SHA256: u.sums.sum(),
-		Seconds: time.Since(start).Seconds(), Verified: Confirmed,
+		Seconds: time.Since(u.start).Seconds(), Verified: Confirmed,
 	}
-	// A time that was told before the data was the one that was planned with.
-	dated := up.Dated() && u.item.ModTime.Equal(planned)
 	if !dated && b.conn.Features().Has("MFMT") {
 		b.follow(u, "MFMT", ftp.FormatTime(u.item.ModTime.UTC().Truncate(time.Second))+" "+u.item.Remote)
 	}
