@@ -29,3 +29,6 @@ func (c *Conn) WithDataTickets() {
 
 // Settled is what a data connection's hello is narrowed to.
 var Settled = settled
+
+// ParseFeatures reads the lines of a reply to FEAT.
+var ParseFeatures = parseFeatures
