@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -261,6 +262,71 @@ func TestAttackBounce(t *testing.T) {
 		conn.Close()
 		t.Error("the server connected to somebody who had not asked")
 	}
+	whole(t, c)
+}
+
+// Files that come ahead of the 1yz lie on the data connection before the
+// server has said yes. Whatever is refused, cut or said wrongly before them,
+// the bytes of one must not come under the name of another.
+func TestAttackOneFilesBytesUnderAnothersName(t *testing.T) {
+	s, c := victim(t)
+	c.Cmd(200, "MODE B")
+	c.Cmd(200, "OPTS STOR ahead=on;")
+	mark := func(name, content string) string {
+		block := func(kind byte, text string) string {
+			return string([]byte{kind, byte(len(text) >> 8), byte(len(text))}) + text
+		}
+		return block(16, name) + block(64, content)
+	}
+	long := "STOR " + strings.Repeat("n", 9000)
+	for _, a := range []struct{ what, lines, data string }{
+		{"behind a refused one", "STOR ../f", mark("../f", "evil")},
+		{"behind a refused one without a mark", "STOR ../f", "\x40\x00\x04evil"},
+		{"behind one without its end", "STOR ../f", mark("../f", "evil")[:10]},
+		{"behind one that nobody announced", "NOOP", mark("other", "evil")},
+		{"behind two for one", "STOR ../f", mark("../f", "evil") + mark("../f", "evil")},
+		{"behind a line that is too long", long, mark(strings.Repeat("n", 9000), "evil")},
+		{"behind a line with a NUL", "STOR f\x00f", mark("f\x00f", "evil")},
+		{"behind an unknown command", "STORE f", mark("f\x00f", "evil")},
+		{"behind an offset", "REST 4\r\nSTOR f", mark("f", "evil")},
+		{"behind a download", "RETR f\r\nSTOR ../f", mark("../f", "evil")},
+		{"behind an empty name", "STOR", mark("", "evil")},
+		{"as a mark in a mark", "STOR ../f", mark("../f", mark("f", "evil"))},
+		{"in pieces", "STOR ../f", mark("../f", "")[:9] + "\x10\x00\x01f" + mark("f", "evil")},
+		{"behind ABOR", "STOR ../f\r\nABOR", mark("../f", "evil")},
+		{"behind another way to send", "STOR ../f\r\nMODE S\r\nMODE B", mark("../f", "evil")},
+		{"behind its own end", "STOR ../f\r\nOPTS STOR ahead=off\r\nOPTS STOR ahead=on", mark("../f", "evil")},
+	} {
+		conn := c.Secure(c.OpenData(c.Passive()))
+		c.Send("STOR opened")
+		c.Expect(150)
+		io.WriteString(conn, mark("opened", "opened"))
+		c.Expect(250)
+		// The server may have closed it when the second piece is sent.
+		io.WriteString(conn, a.data)
+		c.Send("%s\r\nSTOR f", a.lines)
+		io.WriteString(conn, mark("f", secretFile))
+		conn.CloseWrite()
+		c.Send("PWD")
+		for code := 0; code != 257; {
+			var err error
+			if code, _, err = c.Read(); err != nil {
+				t.Fatalf("%s: %v", a.what, err)
+			}
+		}
+		conn.Close()
+		entries, err := os.ReadDir(s.home("diego"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			got, _ := os.ReadFile(filepath.Join(s.home("diego"), e.Name()))
+			if want := map[string]string{"f": secretFile, "opened": "opened"}[e.Name()]; string(got) != want {
+				t.Errorf("%s: %q holds %q", a.what, e.Name(), got)
+			}
+		}
+	}
+	c.Cmd(200, "MODE S")
 	whole(t, c)
 }
 

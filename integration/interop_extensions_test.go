@@ -225,6 +225,44 @@ func TestStockClientsUseEveryFeatureAnnounced(t *testing.T) {
 		used["X-PIPELINE"] = true
 	})
 
+	t.Run("files ahead of the 1yz by the scripted client", func(t *testing.T) {
+		note(t, "the tests' scripted client", ownVersion, "OPTS STOR ahead=on: files behind their STORs, every second one refused and thrown away")
+		c := s.dial(t, strictUser, peerPassword)
+		c.Cmd(200, "MODE B")
+		c.Cmd(200, "OPTS STOR ahead=on;")
+		conn := c.Secure(c.OpenData(c.Passive()))
+		var burst strings.Builder
+		w := ftp.NewBlockWriter(conn, 0)
+		send := func(name string, data []byte) {
+			w = ftp.NewBlockWriter(conn, 0)
+			must(t, w.Mark(name))
+			w.Write(data)
+			must(t, w.Close())
+		}
+		c.Send("STOR ahead")
+		c.Expect(150)
+		send("ahead", nil)
+		c.Expect(250)
+		for i := range 10 {
+			fmt.Fprintf(&burst, "STOR nowhere/ahead%d\r\nSTOR ahead%d\r\n", i, i)
+		}
+		c.Write(burst.String())
+		for i := range 10 {
+			send(fmt.Sprintf("nowhere/ahead%d", i), seeded(1000*i, 7))
+			send(fmt.Sprintf("ahead%d", i), seeded(1000*i, uint64(i)))
+		}
+		for i := range 10 {
+			c.Expect(550)
+			c.Expect(125)
+			c.Expect(250)
+			got, err := os.ReadFile(filepath.Join(s.home(strictUser), fmt.Sprint("ahead", i)))
+			if err != nil || string(got) != string(seeded(1000*i, uint64(i))) {
+				t.Errorf("ahead%d: %d bytes, %v", i, len(got), err)
+			}
+		}
+		used["STOR"] = true
+	})
+
 	t.Run("nothing else is announced", func(t *testing.T) {
 		note(t, "the tests' scripted client", ownVersion, "FEAT announces nothing that was not used above")
 		c := s.dial(t, strictUser, peerPassword)

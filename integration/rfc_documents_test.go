@@ -15,7 +15,7 @@ var deviations = []string{
 	"A data connection must resume a TLS session of the account, or is refused with 522; an account may be set to do without.",
 	"An upload ends with TLS's close_notify; a mere end of the connection is 426 and no file, though RFC 959 takes it for the end of the file.",
 	"No `MODE C`, no `STRU R` or `P`, no EBCDIC, no format control for printers but `N`, and `T` that is the same; bytes have 8 bits.",
-	"Restart is by byte offset (RFC 3659 §5), in `MODE S` and `TYPE I`; there are no restart markers (110), and those of `MODE B` are read over.",
+	"Restart is by byte offset (RFC 3659 §5), in `MODE S` and `TYPE I`; there are no restart markers (110), and those of `MODE B` are read over, but for the one that names a file which comes ahead of its 1yz.",
 	"`SIZE` in `TYPE A` is 550: it would need the file to be read.",
 	"`ALLO` is a promise that is kept: an upload of another size is 451 and changes nothing. In `TYPE A` it is heard and not held.",
 	"`ACCT` is 202, `SMNT` 502, `MFCT` 504: there is nothing behind them.",
@@ -177,6 +177,7 @@ func rfcs() []document {
 			{"", "TLS from the first byte", "", "yes", "ftpserver/session.go", "ftpserver.TestImplicitTLSNeedsNoAUTH", ""},
 			{"", "a file's time before its data: OPTS STOR modify, announced as STOR modify;", "", "yes", "ftpserver/options.go", "ftpserver.TestTheTimeToldBeforeAnUploadIsThatFilesAlone ftpserver.TestWhoMayNotSetTimesMayNotTellThemBeforeEither", ""},
 			{"", "commands sent ahead in MODE B, announced as X-PIPELINE", "", "yes", "ftpserver/session.go", "ftpserver.TestCommandsMayBePipelinedInBlockMode", ""},
+			{"", "files ahead of the 1yz in MODE B, announced as STOR ahead", "OPTS STOR", "yes", "ftpserver/ahead.go", "ftpserver.TestARefusedFileIsThrownAwayAndTheNextOneIsItself ftpserver.TestAFileThatIsMarkedForAnotherIsNotTaken", ""},
 			{"", "SITE CPFR and CPTO", "", "yes", "ftpserver/site.go", "ftpserver.TestCopyOnTheServersSide", ""},
 		}},
 	}
