@@ -16,6 +16,8 @@ import (
 	"ftps/pkg/ftptest"
 )
 
+var longAgo = time.Date(2021, 3, 4, 5, 6, 7, 0, time.UTC)
+
 func aheadOf(t *testing.T, ctx context.Context, c *ftpclient.Conn) *ftpclient.Pipeline {
 	t.Helper()
 	p, err := c.Ahead(ctx)
@@ -32,13 +34,17 @@ func store(t *testing.T, p *ftpclient.Pipeline, files map[string][]byte, names [
 	sent := 0
 	for len(told) < len(names) {
 		for sent < len(names) && p.Room() {
-			if err := p.Store(names[sent], files[names[sent]]); err != nil {
+			if err := p.Store(names[sent], longAgo, files[names[sent]]); err != nil {
 				t.Fatalf("Store %s: %v", names[sent], err)
 			}
 			sent++
 		}
 		name := names[len(told)]
-		told[name] = p.Stored()
+		dated, err := p.Stored()
+		if dated != (err == nil) {
+			t.Errorf("%s: dated %v, %v", name, dated, err)
+		}
+		told[name] = err
 	}
 	return told
 }
@@ -76,13 +82,13 @@ func TestFilesThatGoWithTheirCommandsAreStoredUnderTheirOwnNames(t *testing.T) {
 		}
 		// What goes down travels over the same connection.
 		send(t, p, "RETR", names[7])
-		if err := p.Store("/last", []byte("last")); err != nil {
+		if err := p.Store("/last", time.Time{}, []byte("last")); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := pipedGet(p); err != nil || !bytes.Equal(got, files[names[7]]) {
 			t.Errorf("%s: %d bytes, %v", names[7], len(got), err)
 		}
-		if err := p.Stored(); err != nil {
+		if dated, err := p.Stored(); err != nil || dated {
 			t.Errorf("behind a download: %v", err)
 		}
 		p.Close()
@@ -91,6 +97,12 @@ func TestFilesThatGoWithTheirCommandsAreStoredUnderTheirOwnNames(t *testing.T) {
 		t.Errorf("%d data connections", n)
 	}
 	holdTheirOwn(t, c, files, names)
+	if when, err := c.ModTime(within(t), names[7]); err != nil || !when.Equal(longAgo) {
+		t.Errorf("its time: %v, %v", when, err)
+	}
+	if when, err := c.ModTime(within(t), "/last"); err != nil || when.Equal(longAgo) {
+		t.Errorf("the time of one that has none: %v, %v", when, err)
+	}
 	// Another kind of pipeline on the same connection turns it off again.
 	p := pipeline(t, within(t), c)
 	defer p.Close()
@@ -213,19 +225,19 @@ func TestAServerThatStandsStillIsNotWaitedForInLine(t *testing.T) {
 			ctx, cancel := context.WithCancel(within(t))
 			defer cancel()
 			p := aheadOf(t, ctx, c)
-			if err := p.Store("/first", []byte("x")); err != nil {
+			if err := p.Store("/first", longAgo, []byte("x")); err != nil {
 				t.Fatal(err)
 			}
-			if err := p.Stored(); err != nil {
+			if _, err := p.Stored(); err != nil {
 				t.Fatal(err)
 			}
 			for i := range 20 {
-				if err := p.Store(fmt.Sprint("/", i), content(1<<20)); err != nil {
+				if err := p.Store(fmt.Sprint("/", i), longAgo, content(1<<20)); err != nil {
 					t.Fatal(err)
 				}
 			}
 			stand(c, links.halt, cancel)
-			if err := p.Stored(); err == nil {
+			if _, err := p.Stored(); err == nil {
 				t.Error("stored by a server that stands still")
 			}
 			p.Close()
@@ -237,11 +249,11 @@ func TestAServerThatStandsStillIsNotWaitedForInLine(t *testing.T) {
 func TestAServerWithoutTheWordGetsNoFilesAhead(t *testing.T) {
 	for _, lines := range [][]string{{}, {" STOR"}, {" STOR modify;"}, {" STOR aheadish;"}} {
 		f := ftpclient.ParseFeatures(lines)
-		if f.Lists("STOR", "ahead") {
+		if f.Option("STOR", "ahead") {
 			t.Errorf("%q", lines)
 		}
 	}
-	if f := ftpclient.ParseFeatures([]string{" stor Modify;Ahead*;"}); !f.Lists("STOR", "ahead") || !f.Lists("STOR", "modify") {
+	if f := ftpclient.ParseFeatures([]string{" stor Modify;Ahead;"}); !f.Option("STOR", "ahead") || !f.Option("STOR", "modify") {
 		t.Error("not found")
 	}
 }
