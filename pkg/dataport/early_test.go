@@ -140,6 +140,48 @@ func TestAFirstByteIsKnownToHaveComeBeforeItIsTaken(t *testing.T) {
 	}
 }
 
+// stormed is a data port where somebody asks for Accept to come back whenever
+// it is about to begin.
+type stormed struct {
+	*net.TCPListener
+	ask func()
+}
+
+func (l *stormed) Accept() (net.Conn, error) {
+	l.ask()
+	return l.TCPListener.Accept()
+}
+
+func TestSessionsThatAskWithoutEndDoNotCloseAPort(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := make(chan struct{})
+	port := &stormed{TCPListener: l.(*net.TCPListener)}
+	number := l.Addr().(*net.TCPAddr).Port
+	var r *rig
+	port.ask = func() {
+		<-began
+		r.ports.recall(port, number)
+	}
+	r = onLoopback(t, 0, func(c *Config) { c.Listeners = []net.Listener{port} })
+	close(began)
+	c := r.client(loopback, "ana", Require, nil)
+	for range 3 {
+		done := make(chan error, 1)
+		go func() { done <- c.upload("file") }()
+		select {
+		case err := <-done:
+			if err != nil {
+				t.Fatal(err)
+			}
+		case <-time.After(time.Minute):
+			t.Fatal("nobody is let in")
+		}
+	}
+}
+
 // A port where nothing comes does not hold anybody up.
 func TestACommandIsNotHeldUpWhereNoConnectionIsOnItsWay(t *testing.T) {
 	r := onLoopback(t, 1, nil)

@@ -44,6 +44,7 @@ type Ports struct {
 	other      shared                  // with an old server or a successor
 	postponed  []func()                // to run when mu is released
 	asking     map[int][]chan struct{} // by port: who waits until what has come there is let in
+	held       map[int]bool            // by port: Accept is not to be brought back, something waits for it
 }
 
 // policy has the defences that a test switches off to see the attack succeed.
@@ -64,6 +65,7 @@ func New(cfg Config) *Ports {
 		stop:   make(chan struct{}),
 		places: make(map[place]*spot),
 		asking: make(map[int][]chan struct{}),
+		held:   make(map[int]bool),
 		stamps: newRegistry(cfg.Remember, cfg.Stamps),
 	}
 	for _, l := range cfg.Listeners {
@@ -131,11 +133,18 @@ const (
 
 func (p *Ports) accept(l net.Listener, port int) {
 	pause := shortPause
+	held := false
 	for {
 		raw, err := l.Accept()
 		if err == nil {
 			pause = shortPause
 			p.admit(raw, port)
+		}
+		if held {
+			held = false
+			p.letBack(l, port)
+		}
+		if err == nil {
 			continue
 		}
 		select {
@@ -147,7 +156,7 @@ func (p *Ports) accept(l net.Listener, port int) {
 			return
 		}
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			p.caughtUp(l, port)
+			held = p.caughtUp(l, port)
 			continue
 		}
 		p.cfg.Sink.Handle(event.Trouble{Where: "data port", Err: err})
@@ -171,8 +180,7 @@ func (p *Ports) catchUp(port int) {
 	if i < 0 || p.policy.noCatchUp {
 		return
 	}
-	l := p.cfg.Listeners[i]
-	stoppable, ok := l.(interface{ SetDeadline(time.Time) error })
+	l, ok := p.cfg.Listeners[i].(recallable)
 	if !ok {
 		return
 	}
@@ -188,11 +196,7 @@ func (p *Ports) catchUp(port int) {
 			return
 		}
 	}
-	back := make(chan struct{})
-	p.mu.Lock()
-	p.asking[port] = append(p.asking[port], back)
-	stoppable.SetDeadline(time.Unix(1, 0))
-	p.mu.Unlock()
+	back := p.recall(l, port)
 	select {
 	case <-back:
 	case <-p.stop:
@@ -204,15 +208,48 @@ func (p *Ports) catchUp(port int) {
 // with more to do than it can leaves a thread alone.
 const catchUpLimit = 250 * time.Millisecond
 
-// caughtUp tells those who asked that Accept has come back.
-func (p *Ports) caughtUp(l net.Listener, port int) {
+// recallable is a listener of the system's.
+type recallable interface {
+	net.Listener
+	SetDeadline(time.Time) error
+}
+
+// recall brings Accept back and returns what tells that it was.
+func (p *Ports) recall(l recallable, port int) <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	l.(interface{ SetDeadline(time.Time) error }).SetDeadline(time.Time{})
+	back := make(chan struct{})
+	p.asking[port] = append(p.asking[port], back)
+	if len(p.asking[port]) == 1 && !p.held[port] {
+		l.SetDeadline(time.Unix(1, 0))
+	}
+	return back
+}
+
+// caughtUp tells those who asked that Accept has come back. Where something
+// waits for it, it is held: it takes that before it is brought back again, or
+// sessions that ask without end would close the port.
+func (p *Ports) caughtUp(l net.Listener, port int) (held bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	l.(recallable).SetDeadline(time.Time{})
 	for _, back := range p.asking[port] {
 		close(back)
 	}
 	delete(p.asking, port)
+	held = waitingAt(l)
+	p.held[port] = held
+	return held
+}
+
+// letBack ends what caughtUp held.
+func (p *Ports) letBack(l net.Listener, port int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.held[port] = false
+	if len(p.asking[port]) > 0 {
+		l.(recallable).SetDeadline(time.Unix(1, 0))
+	}
 }
 
 // admit begins the life of a connection, or ends it where nobody waits for
