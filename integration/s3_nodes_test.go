@@ -50,7 +50,7 @@ func ip(t *testing.T, words ...string) {
 	}
 }
 
-func startCluster(t *testing.T) *cluster {
+func startCluster(t *testing.T, kind string) *cluster {
 	t.Helper()
 	if os.Getuid() != 0 {
 		t.Fatal("network namespaces need root: run scripts/s3 as root")
@@ -77,7 +77,7 @@ func startCluster(t *testing.T) *cluster {
 		must(t, os.WriteFile(n.script, []byte("#!/bin/sh\nexec ip netns exec "+n.space+" "+ftps+" \"$@\"\n"), 0o755))
 		f.nodes[i] = n
 	}
-	f.store = startStoreAt(t, "minio", fmt.Sprintf("%s1:%d", network, freePorts(t, 1)[0]))
+	f.store = startStoreAt(t, kind, fmt.Sprintf("%s1:%d", network, freePorts(t, 1)[0]))
 	for _, words := range [][]string{
 		{"useradd", strictUser, "--home", "s3://" + storeBucket + "/" + strictUser + "/", "--password-stdin", "--cost", "4"},
 		{"cert", "make", f.address, network + "2", network + "3"},
@@ -226,7 +226,12 @@ func is(t *testing.T, file string, want []byte) {
 }
 
 func TestS3ClientsMoveBetweenTwoServersAndOneOfThemDies(t *testing.T) {
-	f := startCluster(t)
+	for _, kind := range []string{"minio", "versitygw"} {
+		t.Run(kind, func(t *testing.T) { moveBetweenNodes(t, startCluster(t, kind)) })
+	}
+}
+
+func moveBetweenNodes(t *testing.T, f *cluster) {
 	one, two := f.nodes[0], f.nodes[1]
 	small, big := seeded(3<<20, 21), seeded(40<<20, 22)
 	dir := t.TempDir()

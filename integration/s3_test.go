@@ -29,7 +29,7 @@ func storePeers() []peer {
 	return []peer{
 		{"ftps client", ownVersion, strictUser, true, oursPut, oursGet, nil},
 		curlPeer("curl", "", strictUser, "tlsv1.3"),
-		lftpPeer("lftp mirror", "", "mirror", "set net:connection-limit 1"),
+		lftpPeer("lftp mirror -P4", "", "mirror -P4", ""),
 		{"rclone copy", "", strictUser, true, rclonePutChecked, rcloneGet, nil},
 		scripted("ftplib", "", strictUser, "python3", "move.py", "reuse"),
 	}
