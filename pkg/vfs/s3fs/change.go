@@ -323,6 +323,7 @@ func (f *FS) follow(ctx context.Context, source string, o object, to vfs.Name, t
 func (f *FS) copy(ctx context.Context, source, target string, o object) (etag string, err error) {
 	dst := minio.CopyDestOptions{Bucket: f.bucket, Object: target}
 	src := minio.CopySrcOptions{Bucket: f.bucket, Object: source, MatchETag: o.etag}
+	defer f.store.datings.forget(f.at(target)) // of what was there
 	if o.size > maxCopy {
 		return f.copyPieces(ctx, source, target, o)
 	}

@@ -148,8 +148,10 @@ func (f *FS) entries(ctx context.Context, prefix string, line chan<- entry, aski
 		e := entry{base: base, folder: isFolder, object: describe(o)}
 		if !isFolder {
 			e.object, e.err = times.of(base, e.object)
-			if e.err == nil && !e.told && o.UserMetadata == nil {
-				e.later = f.ask(ctx, o.Key, e, asking)
+			if known := e.err != nil || e.told || o.UserMetadata != nil; !known {
+				if e.object, known = f.store.datings.of(f.at(o.Key), e.object); !known {
+					e.later = f.ask(ctx, o.Key, e, asking)
+				}
 			}
 		}
 		if !put(e) {
@@ -168,6 +170,11 @@ func (f *FS) ask(ctx context.Context, key string, e entry, asking *sync.WaitGrou
 		o, err := f.head(ctx, key)
 		switch {
 		case err == nil:
+			one := dating{etag: o.etag, stored: e.time}
+			if o.own {
+				one.own = o.time
+			}
+			f.store.datings.learn(f.at(key), one)
 			e.object = o
 		case !errors.Is(err, fs.ErrPermission):
 			e.err = err

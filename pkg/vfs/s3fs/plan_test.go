@@ -136,3 +136,36 @@ func TestNothingIsSentIntoAFolderThatIsBeingRenamed(t *testing.T) {
 		t.Errorf("afterwards: %v, %v", err, s.held)
 	}
 }
+
+// A time that an object was stored with is not that of the next object of the
+// same content, whoever stored it.
+func TestATimeIsKnownForOneObjectAndNotForTheNextOfTheSameContent(t *testing.T) {
+	var d datings
+	now, told := time.Unix(1_000_000, 0), time.Unix(5, 0)
+	d.learn("b/f", dating{"e", now, told})
+	d.learn("b/g", dating{"e", now, time.Time{}})
+	for _, c := range []struct {
+		at, etag string
+		stored   time.Time
+		known    bool
+		want     time.Time
+	}{
+		{"b/f", "e", now.Add(slack), true, told},
+		{"b/f", "e", now.Add(-slack), true, told},
+		{"b/f", "e", now.Add(slack + 1), false, now.Add(slack + 1)},
+		{"b/f", "x", now, false, now},
+		{"b/g", "e", now.Add(1), true, now.Add(1)},
+		{"b/h", "e", now, false, now},
+	} {
+		o, known := d.of(c.at, object{etag: c.etag, time: c.stored})
+		if known != c.known || !o.time.Equal(c.want) || o.own != (known && c.want.Equal(told)) {
+			t.Errorf("%+v: %+v, %v", c, o, known)
+		}
+	}
+	for i := range 2*many + 1 {
+		d.learn(fmt.Sprint(i), dating{})
+	}
+	if len(d.all) > many {
+		t.Error(len(d.all))
+	}
+}

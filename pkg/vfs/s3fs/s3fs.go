@@ -91,6 +91,7 @@ type Store struct {
 	seen seen
 	sums sums
 
+	datings  datings
 	metaless atomic.Bool // lists no metadata, and minds being asked
 	turn     turns       // of those that change one file or folder
 

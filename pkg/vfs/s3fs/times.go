@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/minio/minio-go/v7"
@@ -175,6 +176,54 @@ func describe(info minio.ObjectInfo) object {
 		o.time, o.own = when, true
 	}
 	return o
+}
+
+// dating is the time that an object was stored with, by this process or as it
+// was told. It counts for the object that has this ETag and was stored at
+// that moment, and for no later one of the same content.
+type dating struct {
+	etag   string
+	stored time.Time
+	own    time.Time // zero is none: the file's time is when it was stored
+}
+
+// datings are those of the last objects, so that a store which lists no times
+// is not asked for each file again and again.
+type datings struct {
+	mu  sync.Mutex
+	all map[string]dating // by [FS.at]
+}
+
+// slack is how far the clocks of store and server may be apart.
+const slack = 2 * time.Second
+
+func (d *datings) learn(at string, one dating) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.all) >= many || d.all == nil {
+		d.all = make(map[string]dating)
+	}
+	d.all[at] = one
+}
+
+func (d *datings) forget(at string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.all, at)
+}
+
+// of returns an object of a listing with its own time, where that is known.
+func (d *datings) of(at string, o object) (object, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	one, ok := d.all[at]
+	if !ok || one.etag != o.etag || o.time.Sub(one.stored).Abs() > slack {
+		return o, false
+	}
+	if !one.own.IsZero() {
+		o.time, o.own = one.own, true
+	}
+	return o, true
 }
 
 // removeFacts removes what lies beside a file of that size: its time, and its

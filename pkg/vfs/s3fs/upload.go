@@ -612,6 +612,9 @@ func (u *upload) Commit(ctx context.Context) error {
 	u.fs.store.seen.made(u.fs.at(u.key))
 	u.settle()
 	u.fs.store.seen.objects.learn(u.fs.at(u.key), known{u.etag, u.length, u.sum, u.old != nil || u.resumed})
+	if !u.resumed {
+		u.fs.store.datings.learn(u.fs.at(u.key), dating{u.etag, time.Now(), u.how.ModTime})
+	}
 	u.tidy(ctx)
 	return nil
 }

@@ -87,6 +87,13 @@ var writing = []promise{
 		b.dated("/g", second)
 	}},
 	{"a file keeps the time that it was stored with under its next name", func(b *bench) {
+		for name, when := range map[string]time.Time{"/one": time.Unix(1_000_000_000, 0), "/two": time.Unix(1_100_000_000, 0)} {
+			u := b.begin(name, vfs.How{Size: -1, ModTime: when})
+			b.write(u, "the same in both")
+			b.commit(u)
+		}
+		b.ok(b.Rename(b.Context(), b.at("/two"), b.at("/one")))
+		b.dated("/one", time.Unix(1_100_000_000, 0))
 		when := time.Date(2001, 2, 3, 4, 5, 6, 0, time.UTC)
 		b.mkdir("/d")
 		u := b.begin("/d/f", vfs.How{New: true, Size: -1, ModTime: when})
