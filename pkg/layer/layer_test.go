@@ -298,3 +298,16 @@ func TestRateAsksForEveryByte(t *testing.T) {
 		t.Errorf("a refused write: %v", err)
 	}
 }
+
+// What is gathered leaves in as many packets as it takes: a little more than
+// two of the kernel's largest cost a third one for each write.
+func TestWhatIsGatheredFillsNoThirdPacket(t *testing.T) {
+	const (
+		record = 16<<10 + 22            // with the header and the tag of TLS 1.3
+		packet = 65160                  // 45 segments of an Ethernet: the kernel gathers no more than 64 KiB
+		fits   = DefaultGather / record // whole records
+	)
+	if rest := fits * record % packet; fits*record > packet && rest < packet/2 {
+		t.Errorf("%d records leave %d bytes for a packet of their own", fits, rest)
+	}
+}
