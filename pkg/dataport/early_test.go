@@ -116,21 +116,7 @@ func TestAHelloThatIsNotAcceptedYetWhenAnotherCommandIsReadIsASignOfReading(t *t
 // Between the byte's leaving the kernel and its being known to have come there
 // was a moment at which a command that was read saw neither.
 func TestAFirstByteIsKnownToHaveComeBeforeItIsTaken(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	near, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer near.Close()
-	far, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer far.Close()
+	near, far := tcpPair(t)
 	far.SetDeadline(time.Now().Add(time.Minute))
 	left := -1
 	e := &ear{Conn: layer.Direct(far), raw: far, heard: func() { left = layer.Queued(far) }}

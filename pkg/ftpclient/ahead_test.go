@@ -330,10 +330,15 @@ func (h *halting) pump(to, from net.Conn) {
 	b := make([]byte, 4096)
 	for {
 		n, err := from.Read(b)
-		h.mu.Lock()
-		h.mu.Unlock()
+		h.pass()
 		if _, werr := to.Write(b[:n]); err != nil || werr != nil {
 			return
 		}
 	}
+}
+
+// pass waits for as long as the line is held.
+func (h *halting) pass() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 }
