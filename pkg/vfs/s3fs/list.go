@@ -101,12 +101,10 @@ func (f *FS) list(ctx context.Context, folder vfs.Name, yield func(vfs.Info) boo
 		if e.later != nil {
 			e = <-e.later
 		}
-		switch {
-		case isNotExist(e.err):
-			continue // gone meanwhile
-		case e.err != nil:
+		if e.err != nil {
 			return e.err
-		case !yield(e.info()):
+		}
+		if !yield(e.info()) {
 			return nil
 		}
 	}
@@ -161,8 +159,9 @@ func (f *FS) entries(ctx context.Context, prefix string, line chan<- entry, aski
 	return found
 }
 
-// ask has the store tell the time of one file. Where it may not, the time is
-// that of the listing.
+// ask has the store tell the time of one file. Where it may not, or knows
+// nothing of a file that it has just listed, the time is that of the listing:
+// a file that a listing leaves out is one that a mirror takes for gone.
 func (f *FS) ask(ctx context.Context, key string, e entry, asking *sync.WaitGroup) chan entry {
 	e.later = nil
 	answer := make(chan entry, 1)
@@ -176,7 +175,7 @@ func (f *FS) ask(ctx context.Context, key string, e entry, asking *sync.WaitGrou
 			}
 			f.store.datings.learn(f.at(key), one)
 			e.object = o
-		case !errors.Is(err, fs.ErrPermission):
+		case !errors.Is(err, fs.ErrPermission) && !isNotExist(err):
 			e.err = err
 		}
 		answer <- e
