@@ -34,17 +34,17 @@ func far(b *bench, p *partRun) error {
 	for _, d := range distances {
 		rounds := 1 // what counts here is round trips, and they are always the same
 		if d.lftp {
-			rounds = min(b.rounds, 2)
+			rounds = b.rounds // these are goals as well
 		}
 		for round := range rounds {
 			if err := b.across(p, round+1, d, ours, clientNamed("ftps"), n); err != nil {
 				return err
 			}
-		}
-		if d.lftp {
-			// A quarter of the files: it takes minutes.
-			if err := b.across(p, 1, d, "vsftpd", clientNamed("lftp mirror -P 4"), n/4); err != nil {
-				return err
+			if d.lftp {
+				// An eighth of the files: it takes a minute.
+				if err := b.across(p, round+1, d, "vsftpd", clientNamed("lftp mirror -P 4"), n/8); err != nil {
+					return err
+				}
 			}
 		}
 	}

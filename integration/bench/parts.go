@@ -249,7 +249,7 @@ func idle(b *bench, p *partRun) error {
 	// sixth of a second for each.
 	few := func(s *server) bool { return s.name == "Pure-FTPd" || s.name == "ProFTPD" }
 	return b.rows(p,
-		row{who: own, rounds: 3, trial: trial{work: "idle", memory: true, order: load.Order{Work: "idle", Count: n, Sessions: 16, Sources: 4}}},
+		row{who: own, trial: trial{work: "idle", memory: true, order: load.Order{Work: "idle", Count: n, Sessions: 16, Sources: 4}}},
 		row{who: func(s *server) bool { return s.name != ours && !few(s) }, rounds: 1,
 			trial: trial{work: "idle", memory: true, order: load.Order{Work: "idle", Count: b.small(400), Sessions: 8, Sources: 8}}},
 		row{who: few, rounds: 1,
