@@ -67,14 +67,7 @@ func TestAHelloThatIsNotAcceptedYetWhenAnotherCommandIsReadIsASignOfReading(t *t
 			pr := c.pasv()
 			sent := make(chan struct{})
 			raw := &sending{Conn: r.open(loopback, pr.Port()), sent: sync.OnceFunc(func() { close(sent) })}
-			shaken := make(chan *tls.Conn)
-			go func() {
-				tc, err := handshake(raw, c.tls)
-				if err != nil {
-					t.Error(err)
-				}
-				shaken <- tc
-			}()
+			shaken := c.shakes(raw)
 			<-sent
 			<-port.taken
 			heard := make(chan struct{})

@@ -228,6 +228,19 @@ func handshake(raw net.Conn, cfg *tls.Config) (*tls.Conn, error) {
 	return tc, err
 }
 
+// shakes begins a handshake that must succeed, and yields what came of it.
+func (c *client) shakes(raw net.Conn) <-chan *tls.Conn {
+	shaken := make(chan *tls.Conn)
+	go func() {
+		tc, err := handshake(raw, c.tls)
+		if err != nil {
+			c.r.t.Error(err)
+		}
+		shaken <- tc
+	}()
+	return shaken
+}
+
 // mustDial is dial that must succeed.
 func (c *client) mustDial(port int) *tls.Conn {
 	c.r.t.Helper()

@@ -189,14 +189,7 @@ func TestAHelloThatOvertakesItsCommandIsNoSignOfReading(t *testing.T) {
 		c := r.client(alice, "ana", Require, onceCache{tls.NewLRUClientSessionCache(1)})
 		pr := c.pasv()
 		raw := r.open(alice, pr.Port())
-		shaken := make(chan *tls.Conn)
-		go func() {
-			tc, err := handshake(raw, c.tls)
-			if err != nil {
-				t.Error(err)
-			}
-			shaken <- tc
-		}()
+		shaken := c.shakes(raw)
 		synctest.Wait()
 		time.Sleep(2 * time.Millisecond)
 		got := take(pr, event.Upload)
@@ -218,14 +211,7 @@ func TestACommandBetweenAHelloAndItsTransferIsASignOfReading(t *testing.T) {
 		for i := range 3 {
 			pr := c.pasv()
 			raw := r.open(alice, pr.Port())
-			shaken := make(chan *tls.Conn)
-			go func() {
-				tc, err := handshake(raw, c.tls)
-				if err != nil {
-					t.Error(err)
-				}
-				shaken <- tc
-			}()
+			shaken := c.shakes(raw)
 			synctest.Wait()
 			stranger.s.Heard() // another's command says nothing
 			synctest.Wait()
