@@ -34,7 +34,10 @@ func (c *Conn) askAhead(on bool) []ask {
 	if c.ahead == on {
 		return nil
 	}
-	word := map[bool]string{true: "on", false: "off"}[on]
+	word := "off"
+	if on {
+		word = "on"
+	}
 	return []ask{{"OPTS", "STOR ahead=" + word + ";", func(r ftp.Reply) error {
 		if r.Code/100 != 2 {
 			return errors.ErrUnsupported
