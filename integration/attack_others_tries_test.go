@@ -423,7 +423,7 @@ func tryGuessing(t *testing.T, g target) verdict {
 			for n := 0; time.Now().Before(last); n++ {
 				said, _ := guess(g, "127.0.0.5", g.user, fmt.Sprintf("guess-%d-%d", i, n))
 				switch {
-				case strings.Contains(said, "530") || strings.Contains(said, "430"):
+				case replied(said, 530, 430):
 					if time.Now().Before(end) {
 						tried.Add(1)
 					}
@@ -438,7 +438,7 @@ func tryGuessing(t *testing.T, g target) verdict {
 	time.Sleep(time.Until(end))
 	let := 0
 	for range 8 {
-		if said, _ := guess(g, "127.0.0.5", g.user, g.password); time.Now().Before(last) && strings.Contains(said, "230") {
+		if said, _ := guess(g, "127.0.0.5", g.user, g.password); time.Now().Before(last) && replied(said, 230) {
 			let++
 		}
 	}

@@ -54,6 +54,22 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
+// replied reports whether what was said holds a reply with one of the codes:
+// a number of its own, before a space or a hyphen (RFC 959 §4.2). The digits
+// alone stand in ports, sizes and times too.
+func replied(said string, codes ...int) bool {
+	return slices.ContainsFunc(codes, func(code int) bool {
+		return regexp.MustCompile(fmt.Sprintf(`(^|[^0-9])%d[ -]`, code)).MatchString(said)
+	})
+}
+
+func TestTheDigitsOfAPortAreNoReply(t *testing.T) {
+	const said = "220 - Welcome\r\n> EPSV\r\n229 - Entering Extended Passive Mode (|||23295|)\r\n226-415 bytes 14150\r\n"
+	if replied(said, 232, 295, 150) || !replied(said, 232, 226) || !replied(said, 220) || !replied(said, 229) {
+		t.Error("a reply is not told from the digits of a port")
+	}
+}
+
 // transcript collects what a process says and lets a test wait for it.
 type transcript struct {
 	mu   sync.Mutex

@@ -104,7 +104,7 @@ func TestAnAccountBoundToACertificateOpensByItAlone(t *testing.T) {
 			args = append(args, "--client-cert", c.cert+".crt", "--client-key", c.cert+".key")
 		}
 		if _, errs, code := run(t, dir, "secreto\n", append(args, "-v", "ls")...); code != c.code ||
-			(c.user == "bound" && code == 0) != strings.Contains(errs, "232") {
+			(c.user == "bound" && code == 0) != replied(errs, 232) {
 			t.Errorf("%s: exit %d, want %d\n%s", c.what, code, c.code, errs)
 		}
 	}

@@ -169,7 +169,7 @@ func TestStockClientsUseEveryFeatureAnnounced(t *testing.T) {
 		if t.Failed() {
 			t.Log(tail(out))
 		}
-		if strings.Contains(out, "426") {
+		if replied(out, 426) {
 			t.Errorf("a transfer was answered 426:\n%s", tail(out))
 		}
 	})

@@ -179,11 +179,11 @@ func TestOurClientSaysWhatOtherPeoplesServersRefuse(t *testing.T) {
 			must(t, os.MkdirAll(filepath.Join(s.Home, "d", "e"), 0o777))
 			refused(t, s, 6, `550|not found`, "get", "missing", t.TempDir())
 			refused(t, s, 6, `550`, "rm", "missing")
-			if _, errs, code := s.client(t, "rmdir", "d"); code == 0 || !strings.Contains(errs, "550") {
+			if _, errs, code := s.client(t, "rmdir", "d"); code == 0 || !replied(errs, 550) {
 				t.Errorf("rmdir of a full folder: exit %d: %s", code, errs)
 			}
 			args := []string{"client", "127.0.0.1", "-p", fmt.Sprint(s.Control), "--pin", s.pin, "-u", s.account, "--password-stdin", "ls"}
-			if _, errs, code := run(t, s.Dir, "wrong\n", args...); code != 4 || !strings.Contains(errs, "530") {
+			if _, errs, code := run(t, s.Dir, "wrong\n", args...); code != 4 || !replied(errs, 530) {
 				t.Errorf("wrong password: exit %d: %s", code, errs)
 			}
 		})
@@ -216,7 +216,7 @@ func TestOurClientSaysWhatOtherPeoplesServersRefuse(t *testing.T) {
 			c := s.dial(t, nil)
 			defer c.Close()
 			_, errs, code := s.client(t, "ls")
-			if !(code == 3 && strings.Contains(errs, "421") || code == 4 && strings.Contains(errs, "530")) {
+			if !(code == 3 && replied(errs, 421) || code == 4 && replied(errs, 530)) {
 				t.Errorf("exit %d: %s", code, errs)
 			}
 		})
