@@ -242,6 +242,7 @@ var shellRows = []Row{
 		EN: "%d new, %d newer, %d gone, %d in conflict, %d equal; %s to move",
 		ES: "%d nuevos, %d cambiados, %d sobrantes, %d en conflicto, %d iguales; %s por transferir"},
 	{Key: "shell.transfer.total", EN: "%d files, %s, %s/s", ES: "%d archivos, %s, %s/s"},
+	{Key: "shell.transfer.total.some", EN: "%d files, %s, %s/s; failed: %d; left undone: %d", ES: "%d archivos, %s, %s/s; con error: %d; sin hacer: %d"},
 	{Key: "shell.local.command", EN: "the command ended with code %d", ES: "el comando terminó con código %d"},
 	{Key: "shell.interrupted", EN: "interrupted", ES: "interrumpido"},
 	{Key: "shell.lost.again", EN: "the connection to %s is lost (%s); connecting again",

@@ -54,39 +54,54 @@ func (r *run) batched(item Item) bool {
 }
 
 // several moves a batch over one pipeline. Whatever does not go through it is
-// moved alone, which has more ways to.
+// moved alone, which has more ways to. What a lost connection left goes over
+// the next pipeline; the file that was lost with it goes alone before, with
+// the pauses between its tries that a server may need to come back.
 func (r *run) several(ctx context.Context, root *os.Root, batch []Item) {
-	rest := batch
-	if len(batch) > 1 {
-		rest = r.piped(ctx, root, batch)
-	}
-	for _, item := range rest {
-		r.one(ctx, root, item)
+	for len(batch) > 0 && ctx.Err() == nil {
+		alone, again := batch, []Item(nil)
+		if len(batch) > 1 {
+			alone, again = r.piped(ctx, root, batch)
+		}
+		if len(alone) == 0 && len(again) == len(batch) {
+			alone, again = batch[:1], batch[1:] // so that this comes to an end
+		}
+		for _, item := range alone {
+			r.one(ctx, root, item)
+		}
+		batch = again
 	}
 }
 
-func (r *run) piped(ctx context.Context, root *os.Root, batch []Item) (rest []Item) {
+// piped returns what it has not moved: to be moved alone, and over another
+// pipeline.
+func (r *run) piped(ctx context.Context, root *os.Root, batch []Item) (alone, again []Item) {
 	if r.t.noPipe.Load() {
-		return batch
+		return batch, nil
 	}
 	c, err := r.t.pool.Get(ctx)
 	if err != nil {
-		return batch
+		return nil, batch
 	}
 	defer func() { r.t.pool.Put(c) }()
+	defer func() {
+		if len(alone) == len(batch) && !c.Usable() {
+			alone, again = nil, batch // it was lost before a file moved
+		}
+	}()
 	b := &batching{run: r, ctx: ctx, conn: c, root: root}
 	if r.plan.Direction == Upload {
 		if name, err := c.ServerName(ctx); err != nil || name != atomicServer {
 			r.t.noPipe.Store(err == nil)
-			return batch
+			return batch, nil
 		}
 	}
 	if b.sums = r.t.sums(c); b.sums.has {
 		if c.ChooseHash(ctx, b.sums.method) != nil {
-			return batch
+			return batch, nil
 		}
 	} else if r.t.cfg.Verify == VerifyHash {
-		return batch
+		return batch, nil
 	}
 	err = errors.ErrUnsupported
 	if r.plan.Direction == Upload {
@@ -98,15 +113,20 @@ func (r *run) piped(ctx context.Context, root *os.Root, batch []Item) (rest []It
 	}
 	if err != nil {
 		r.t.noPipe.Store(errors.Is(err, errors.ErrUnsupported))
-		return batch
+		return batch, nil
 	}
-	defer b.pipe.Close()
+	defer func() {
+		b.pipe.Close()
+		if b.final != nil {
+			r.stop(told(b.final))
+		}
+	}()
 	if r.plan.Direction == Download {
 		b.download(batch)
 	} else {
 		b.upload(batch)
 	}
-	return b.rest
+	return b.alone, b.again
 }
 
 // batching is one batch under way.
@@ -118,18 +138,34 @@ type batching struct {
 	pipe  *ftpclient.Pipeline
 	ahead bool  // each file goes with its STOR
 	sums  *sums // of one file after the other
-	rest  []Item
+	broke bool  // the data connection, or both
+	final error // ends the run, for uploads once what is in line has been answered
+	alone []Item
+	again []Item
 }
 
-// failed sorts a file out: to be tried alone, or lost.
+// failed sorts a file out: to be tried again, alone or not, or lost.
 func (b *batching) failed(item Item, err error) {
 	switch {
-	case b.ctx.Err() != nil:
-	case ftpclient.Again(err), errors.Is(err, errAlone):
-		b.rest = append(b.rest, item)
+	case b.run.cutShort(b.ctx, err):
+	case errors.Is(err, errAlone), occupied(err):
+		b.alone = append(b.alone, item)
+	case ftpclient.Again(err) && b.broke: // by another one
+		b.again = append(b.again, item)
+	case ftpclient.Again(err):
+		b.broke, b.alone = true, append(b.alone, item)
 	default:
-		b.run.failed(item, err)
+		if b.run.note(item, err); ends(err) {
+			b.final = err
+		}
 	}
+}
+
+// occupied reports a refusal that has nothing to do with the connection: the
+// file is in somebody's hands.
+func occupied(err error) bool {
+	var reply *ftpclient.ReplyError
+	return errors.As(err, &reply) && reply.Reply.Code == 450
 }
 
 // errAlone: a file that a batch does not handle.
@@ -138,7 +174,7 @@ var errAlone = errors.New("mirror: not in a batch")
 // download brings the files of a batch. Each RETR has the HASH behind it.
 func (b *batching) download(batch []Item) {
 	var sent []Item
-	for len(batch) > 0 || len(sent) > 0 {
+	for b.final == nil && (len(batch) > 0 || len(sent) > 0) {
 		for len(batch) > 0 && b.pipe.Room() {
 			item := batch[0]
 			batch = batch[1:]
@@ -167,7 +203,7 @@ func (b *batching) download(batch []Item) {
 			b.run.done(done)
 		}
 		if !b.conn.Usable() || b.ctx.Err() != nil {
-			b.rest = append(append(b.rest, sent...), batch...)
+			b.again = append(append(b.again, sent...), batch...)
 			return
 		}
 	}
@@ -254,8 +290,8 @@ type uploading struct {
 // about another.
 func (b *batching) upload(batch []Item) {
 	var line []*uploading // in the order of the commands sent
-	for len(batch) > 0 || len(line) > 0 {
-		for len(batch) > 0 && b.pipe.Room() && len(line) < batchSize/2 {
+	for len(batch) > 0 && b.final == nil || len(line) > 0 {
+		for len(batch) > 0 && b.final == nil && b.pipe.Room() && len(line) < batchSize/2 {
 			item := batch[0]
 			batch = batch[1:]
 			u := &uploading{item: item}
@@ -303,11 +339,11 @@ func (b *batching) left(line []*uploading, batch []Item) {
 	seen := make(map[*uploading]bool)
 	for _, u := range line {
 		if !seen[u] && u.done.Item.ID >= 0 {
-			b.rest = append(b.rest, u.item)
+			b.again = append(b.again, u.item)
 		}
 		seen[u] = true
 	}
-	b.rest = append(b.rest, batch...)
+	b.again = append(b.again, batch...)
 }
 
 // begin puts a STOR in line, with its file where that may go ahead.

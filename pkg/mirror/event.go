@@ -58,6 +58,14 @@ type Failed struct {
 	Err  error
 }
 
+// Left: a file of the plan that is not done, since something ended the whole
+// run: Err, which is no fault of this file. What was under way may have come
+// to its place, unproven.
+type Left struct {
+	Item Item
+	Err  error
+}
+
 // Deleted: a file or folder that the source does not have was removed.
 type Deleted struct{ Item Item }
 
@@ -82,6 +90,7 @@ func (Restarted) event() {}
 func (Retrying) event()  {}
 func (Done) event()      {}
 func (Failed) event()    {}
+func (Left) event()      {}
 func (Deleted) event()   {}
 func (Skipped) event()   {}
 func (Gap) event()       {}

@@ -152,10 +152,12 @@ var (
 	ErrUnproven      error = fault.New("client.resume.unproven")
 )
 
-// Result sums up a run.
+// Result sums up a run. Each file of the plan counts once: as done, as failed
+// or as left.
 type Result struct {
 	Files   int   // done
-	Bytes   int64 // moved over the wire for them
+	Left    int   // not done when something ended the whole run, and no fault of theirs
+	Bytes   int64 // moved over the wire for those that are done
 	Deleted int   // by a mirror
 	Skipped int   // symlinks and devices, left out on purpose
 	Failed  []Failure
@@ -223,7 +225,7 @@ func (t *Transfer) Run(ctx context.Context, p *Plan, o Options) (Result, error) 
 	t.tell(Planned{Plan: p})
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	r := &run{t: t, plan: p, o: o, stop: stop}
+	r := &run{t: t, plan: p, o: o, stop: stop, ended: make([]bool, len(p.Files))}
 	for _, skip := range p.Skipped {
 		t.tell(Skipped{Name: skip.Name, Reason: skip.Err})
 	}
@@ -231,6 +233,7 @@ func (t *Transfer) Run(ctx context.Context, p *Plan, o Options) (Result, error) 
 		t.tell(Gap(gap))
 	}
 	err := told(r.all(ctx))
+	r.left(err)
 	r.result.Gaps, r.result.Skipped = p.Gaps, len(p.Skipped)
 	r.result.Limit = t.pool.Limit()
 	r.result.Seconds = time.Since(start).Seconds()
@@ -268,25 +271,38 @@ type run struct {
 
 	mu     sync.Mutex
 	result Result
+	ended  []bool          // by the ID of a file: it is done, or has failed
 	names  map[string]bool // see planned
 }
 
 func (r *run) failed(item Item, err error) {
+	if r.note(item, err); ends(err) {
+		r.stop(told(err))
+	}
+}
+
+// ends reports a failure after which the next file would fare no better.
+func ends(err error) bool {
+	class := ftpclient.Class(told(err))
+	return class == ftpclient.NoSpace || class == ftpclient.LoginRefused
+}
+
+// note counts a file or folder as failed.
+func (r *run) note(item Item, err error) {
 	err = told(err)
 	r.mu.Lock()
 	r.result.Failed = append(r.result.Failed, Failure{Name: item.Name(), Err: err})
+	if !item.Folder {
+		r.ended[item.ID] = true
+	}
 	r.mu.Unlock()
 	r.t.tell(Failed{Item: item, Err: err})
-	switch ftpclient.Class(err) {
-	case ftpclient.NoSpace, ftpclient.LoginRefused:
-		// The next file would fare no better.
-		r.stop(err)
-	}
 }
 
 func (r *run) done(d Done) {
 	r.mu.Lock()
 	r.result.Files++
+	r.ended[d.Item.ID] = true
 	r.result.Bytes += d.Moved
 	r.mu.Unlock()
 	r.t.tell(d)

@@ -125,7 +125,7 @@ func (r *run) one(ctx context.Context, root *os.Root, item Item) {
 	resume := r.o.Resume
 	for attempt := 0; ; attempt++ {
 		if ctx.Err() != nil {
-			return // told once, by the run's error
+			return // counted with what is left
 		}
 		c, err := r.t.pool.Get(ctx)
 		if err == nil {
@@ -146,6 +146,9 @@ func (r *run) one(ctx context.Context, root *os.Root, item Item) {
 				return
 			}
 		}
+		if r.cutShort(ctx, err) {
+			return
+		}
 		if ctx.Err() != nil || attempt >= r.t.cfg.Retries || !ftpclient.Again(err) {
 			r.failed(item, err)
 			return
@@ -153,6 +156,23 @@ func (r *run) one(ctx context.Context, root *os.Root, item Item) {
 		r.t.tell(Retrying{Item: item, Attempt: attempt + 1, Err: err})
 		resume = true
 		_ = ftpclient.Pause(ctx, attempt)
+	}
+}
+
+// cutShort reports that a file failed for the whole run having ended: it is
+// one of those that are left.
+func (r *run) cutShort(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && (ftpclient.Again(err) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded))
+}
+
+// left counts the files that are neither done nor failed once the run has
+// ended for a reason of its own.
+func (r *run) left(why error) {
+	for _, item := range r.plan.Files {
+		if !r.ended[item.ID] {
+			r.result.Left++
+			r.t.tell(Left{Item: item, Err: why})
+		}
 	}
 }
 

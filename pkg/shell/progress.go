@@ -98,6 +98,8 @@ func (w *watch) tell(e mirror.Event) {
 		if w.plan != nil && w.plan.Tree {
 			w.line("shell.transfer.failed", ftp.Sanitise(e.Item.Local), explainLine(w.session, e.Err))
 		}
+	case mirror.Left: // on a terminal the last line counts them
+		w.object(leftObject(w.session, e))
 	case mirror.Skipped:
 		w.line("shell.transfer.leftout", ftp.Sanitise(e.Name), explainLine(w.session, e.Reason))
 	case mirror.Gap:
@@ -235,7 +237,12 @@ func (w *watch) end(r mirror.Result) {
 		w.bar = nil
 	}
 	if w.plan != nil && w.plan.Tree && !w.session.Quiet {
-		w.line("shell.transfer.total", r.Files, Bytes(r.Bytes), Bytes(rate(r.Bytes, r.Seconds)))
+		args := []any{r.Files, Bytes(r.Bytes), Bytes(rate(r.Bytes, r.Seconds))}
+		if len(r.Failed)+r.Left == 0 {
+			w.line("shell.transfer.total", args...)
+		} else {
+			w.line("shell.transfer.total.some", append(args, len(r.Failed), r.Left)...)
+		}
 	}
 }
 
@@ -284,6 +291,14 @@ func progressObject(item mirror.Item, bytes, rate int64) any {
 		Size  int64  `json:"size"`
 		Rate  int64  `json:"rate"`
 	}{"progress", item.Name(), bytes, item.Size, rate}
+}
+
+func leftObject(s *Session, e mirror.Left) any {
+	return struct {
+		Event   string `json:"event"`
+		Name    string `json:"name"`
+		Message string `json:"message"`
+	}{"left", e.Item.Name(), explainLine(s, e.Err)}
 }
 
 func failedObject(s *Session, name string, err error) any {

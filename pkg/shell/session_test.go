@@ -462,7 +462,7 @@ func TestTransfersTellALineAFile(t *testing.T) {
 		mirror.Done{Item: c, Bytes: 1024, Moved: 512, Seconds: 1, Resumed: true, Verified: mirror.BySize},
 		mirror.Done{Item: d, Bytes: 7, Verified: mirror.Present},
 	}
-	st.mover.result = mirror.Result{Files: 3, Bytes: 1<<20 + 512, Seconds: 2}
+	st.mover.result = mirror.Result{Files: 3, Bytes: 1<<20 + 512, Seconds: 2, Failed: []mirror.Failure{{Name: "b"}}}
 	st.mover.err = &mirror.PartialError{Failed: 1, Of: 4, First: errors.New("first")}
 	_, errs, err := st.run(t, "get -r docs")
 	if ftpclient.Class(err) != ftpclient.SomeFailed {
@@ -473,7 +473,8 @@ func TestTransfersTellALineAFile(t *testing.T) {
 	}
 	for _, want := range []string{
 		"link: left out: ", `gap\x1b: not seen: `, "a: 1.0 MiB, 1.0 MiB/s, verified by hash\n", `b\x1b: `, "; trying again (1)\n",
-		"c: 1.0 KiB, 512 B/s, verified by size, continued\n", "d: already there\n", "3 files, 1.0 MiB, 512.2 KiB/s\n",
+		"c: 1.0 KiB, 512 B/s, verified by size, continued\n", "d: already there\n",
+		"3 files, 1.0 MiB, 512.2 KiB/s; failed: 1; left undone: 0\n",
 	} {
 		if !strings.Contains(errs, want) {
 			t.Errorf("no %q in\n%s", want, errs)
@@ -481,6 +482,26 @@ func TestTransfersTellALineAFile(t *testing.T) {
 	}
 	if _, errs, _ := st.run(t, "@-get -r docs"); errs != "" {
 		t.Errorf("quiet told %q", errs)
+	}
+}
+
+func TestFilesThatWereLeftWhenTheRunEndedAreTold(t *testing.T) {
+	st := newStage(t)
+	a, b := mirror.Item{Remote: "/a", Local: "a", Size: 1}, mirror.Item{ID: 1, Remote: "/b", Local: "b", Size: 1}
+	full := &ftpclient.ReplyError{Command: "STOR", Reply: ftp.Reply{Code: 552, Lines: []string{"full"}}}
+	st.mover.play = []mirror.Event{
+		mirror.Planned{Plan: &mirror.Plan{Tree: true, Files: []mirror.Item{a, b}}},
+		mirror.Failed{Item: a, Err: full}, mirror.Left{Item: b, Err: full},
+	}
+	st.mover.result = mirror.Result{Left: 1, Failed: []mirror.Failure{{Name: "/a", Err: full}}}
+	st.mover.err = full
+	_, errs, err := st.run(t, "put -r x")
+	if ftpclient.Class(err) != ftpclient.NoSpace || !strings.Contains(errs, "0 files, 0 B, 0 B/s; failed: 1; left undone: 1\n") {
+		t.Errorf("%v in\n%s", err, errs)
+	}
+	st.JSON = true
+	if out, _, _ := st.run(t, "put -r x"); !strings.Contains(out, `{"event":"left","name":"/b","message":"`) {
+		t.Errorf("no object for it in\n%s", out)
 	}
 }
 
