@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -58,6 +59,26 @@ func TestTheServiceManagerHearsHowTheServerIs(t *testing.T) {
 	m.heard.wait(t, `MAINPID=\d+\n(.*\n)*WATCHDOG=1\n`)
 	syscall.Kill(u.pids[0], syscall.SIGTERM)
 	m.heard.wait(t, `(?m)^STOPPING=1$`)
+}
+
+// systemd kills a main process that is not its child at once when the service
+// is to stop, and does not notice when it crashes.
+func TestASuccessorIsAChildOfTheServiceManagerAndNotOfTheOldServer(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("systemd is there on Linux alone")
+	}
+	m := newManager(t)
+	t.Setenv("NOTIFY_SOCKET", m.path)
+	u := startUpgradable(t, "")
+	u.upgrade(t)
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", u.pids[0]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprintf("\nPPid:\t%d\n", os.Getpid()); !strings.Contains(string(raw), want) {
+		t.Errorf("want %q in\n%s", want, raw)
+	}
+	m.heard.wait(t, fmt.Sprintf(`(?m)^MAINPID=%d$`, u.pids[0]))
 }
 
 // activated starts a server with sockets that are open already, as systemd

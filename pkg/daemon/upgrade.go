@@ -254,7 +254,7 @@ func (d *Daemon) Upgrade() (version string, pid int, err error) {
 		return "", 0, fault.Wrap(err, "service.upgrade.start", d.cfg.Program, err)
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }() // while this server lives it is a child
+	go func() { ended <- cmd.Wait() }() // while this server lives it is a child, or else the service manager's
 	ready, err := d.raise(link, cmd, ended)
 	if err != nil {
 		d.ring.freeze(false)

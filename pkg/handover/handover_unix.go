@@ -19,6 +19,8 @@ const inherits = "FTPS_HANDOVER_FD"
 var ours = []string{inherits, "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_PID"}
 
 // Start runs a program as this one's successor and returns the link to it.
+// Where a service manager watches, it is the manager's child and not ours, and
+// there is nothing to wait for.
 func Start(program string, args []string) (*Link, *exec.Cmd, error) {
 	here, there, err := pair()
 	if err != nil {
@@ -27,6 +29,7 @@ func Start(program string, args []string) (*Link, *exec.Cmd, error) {
 	defer there.Close()
 	cmd := exec.Command(program, args...)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.SysProcAttr = asSibling()
 	cmd.ExtraFiles = []*os.File{there}
 	for _, pair := range os.Environ() {
 		name, _, _ := strings.Cut(pair, "=")
