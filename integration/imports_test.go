@@ -48,6 +48,7 @@ var keepers = map[string][]string{
 	"go.uber.org/goleak":             {},
 	"github.com/landlock-lsm":        {"pkg/wall"},
 	"github.com/minio/minio-go":      {"pkg/vfs/s3fs"},
+	"github.com/zeebo/blake3":        {"pkg/ftpserver", "pkg/ftpclient"},
 	"github.com/schollz/progressbar": {"pkg/shell"},
 }
 

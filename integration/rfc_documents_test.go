@@ -150,7 +150,7 @@ func rfcs() []document {
 			{"3", "which of the server's names", "HOST", "yes", "ftpserver/host.go", "ftpserver.TestHostChoosesAndIsHeldToSNI ftp.TestHosts", ""},
 		}},
 		{"draft-bryan-ftpext-hash", "HASH", []section{
-			{"3", "sums of files and ranges", "HASH OPTS", "yes", "ftpserver/hash.go", "ftpserver.TestHashIsOfTheFileOrOfARange ftp.TestHashReplies", ""},
+			{"3", "sums of files and ranges", "HASH OPTS", "yes", "ftpserver/hash.go", "ftpserver.TestHashIsOfTheFileOrOfARange ftpserver.TestBLAKE3IsOfferedWhereItIsTheQuickerHash ftp.TestHashReplies", "BLAKE3 besides, which is in no registry of names"},
 		}},
 		{"draft-bryan-ftp-range", "RANG", []section{
 			{"3", "a stretch of a file", "RANG", "partly", "ftpserver/rang.go", "ftpserver.TestRangSendsTheseBytesAndNoOthers", "of RETR and HASH; not of STOR"},

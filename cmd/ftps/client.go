@@ -407,7 +407,7 @@ func (w *clientWork) run(ctx context.Context) error {
 	}
 	defer link.Close()
 	w.session.Server, w.session.User = link, w.connector.User()
-	w.session.Files = shell.Mover{Link: link, Config: mirror.Config{Jobs: w.jobs, Verify: w.proof}}
+	w.session.Files = shell.Mover{Link: link, Config: mirror.Config{Jobs: w.jobs, Verify: w.proof, SHA256: w.session.JSON}}
 	session, err := shell.New(w.session)
 	if err != nil {
 		return w.session.Tell(err)

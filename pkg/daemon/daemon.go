@@ -196,6 +196,7 @@ func New(cfg Config) (_ *Daemon, err error) {
 	d.ports = dataport.New(dataport.Config{Listeners: d.listeners.data, TLS: tickets, Sink: sink, Connect: cfg.DataTimeout})
 	d.server = ftpserver.New(ftpserver.Config{
 		Backend:  d.backend,
+		SumsKept: cfg.S3.Endpoint != nil,
 		Ports:    d.ports,
 		Sink:     sink,
 		Lang:     cfg.Lang,

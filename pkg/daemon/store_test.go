@@ -47,7 +47,11 @@ func TestAnAccountInAStoreThatIsAwayIsToldSoAndTheOthersGoOn(t *testing.T) {
 	if said := c.Cmd(451, "PASS secreto"); !strings.Contains(said, "store") {
 		t.Error(said)
 	}
-	h.login(d, "diego").Cmd(250, "MLST")
+	at := h.login(d, "diego")
+	at.Cmd(250, "MLST")
+	if got := at.Cmd(211, "FEAT"); !strings.Contains(got, "HASH SHA-256*;") || strings.Contains(got, "BLAKE3") {
+		t.Errorf("a hash that the store does not keep is offered: %s", got)
+	}
 	if wrong, _ := Check(h.cfg); len(wrong) == 0 || !strings.Contains(catalog.Explain(catalog.English, errors.Join(wrong...)), "bucket bucket of http://127.0.0.1:1 cannot be reached") {
 		t.Errorf("%v", wrong)
 	}

@@ -21,19 +21,16 @@ func (c *Conn) Hash(ctx context.Context, path string) (FileHash, error) {
 	if err := checkPath(path); err != nil {
 		return FileHash{}, err
 	}
-	chosen, ok := sha256Of(c.features.Param("HASH"))
-	if !ok {
+	if _, ok := inForce(c.features.Param("HASH"), "SHA-256"); !ok {
 		return FileHash{}, errors.ErrUnsupported
+	}
+	if err := c.ChooseHash(ctx, HashMethod{Algorithm: "SHA-256", Verb: "HASH"}); err != nil {
+		return FileHash{}, err
 	}
 	if err := c.enter(); err != nil {
 		return FileHash{}, err
 	}
 	defer c.leave()
-	if !chosen {
-		if _, err := c.expect(ctx, "OPTS", "HASH SHA-256", 2); err != nil {
-			return FileHash{}, err
-		}
-	}
 	r, err := c.expect(ctx, "HASH", path, 2)
 	if err != nil {
 		return FileHash{}, err
@@ -43,18 +40,6 @@ func (c *Conn) Hash(ctx context.Context, path string) (FileHash, error) {
 		return FileHash{}, &ProtocolError{Command: "HASH", Err: err}
 	}
 	return h, nil
-}
-
-// sha256Of reads HASH's line of FEAT, "SHA-256*;SHA-1": whether the server
-// has SHA-256, and whether it is the one in force.
-func sha256Of(param string) (chosen, ok bool) {
-	for word := range strings.SplitSeq(param, ";") {
-		name, on := strings.CutSuffix(strings.TrimSpace(word), "*")
-		if strings.EqualFold(name, "SHA-256") {
-			return on, true
-		}
-	}
-	return false, false
 }
 
 // parseHash reads "SHA-256 0-49 6169… name" (draft-bryan-ftpext-hash §3.1).

@@ -14,6 +14,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/zeebo/blake3"
+	"golang.org/x/sys/cpu"
+
 	"ftps/pkg/ftp"
 )
 
@@ -50,6 +53,14 @@ func (c *Conn) HashMethod() (HashMethod, bool) {
 		}
 	}
 	return HashMethod{}, false
+}
+
+// QuickHash is BLAKE3, as strong as SHA-256, where the server announces it and
+// this machine has vectors of 256 bits: then it takes less than half of the
+// time, and else it takes longer. For a few KiB SHA-256 is the quicker one.
+func (c *Conn) QuickHash() (HashMethod, bool) {
+	_, has := inForce(c.features.Param("HASH"), "BLAKE3")
+	return HashMethod{"BLAKE3", "HASH", func() hash.Hash { return blake3.New() }}, has && cpu.X86.HasAVX2
 }
 
 // inForce reads HASH's line of FEAT, "SHA-256*;SHA-1": whether the server has

@@ -7,6 +7,9 @@ import (
 	"hash/crc32"
 	"testing"
 
+	"github.com/zeebo/blake3"
+	"golang.org/x/sys/cpu"
+
 	"ftps/pkg/ftpclient"
 	"ftps/pkg/ftptest"
 	"ftps/pkg/ftptest/hostile"
@@ -79,6 +82,47 @@ func TestSumsOfOldServers(t *testing.T) {
 			t.Errorf("CSID of a server without it: %q %v", name, err)
 		}
 		inStep(t, c)
+	}
+}
+
+// BLAKE3 is asked of servers that announce it, and only where it is quicker
+// here as well.
+func TestTheQuickHashOfWholesAndBeginnings(t *testing.T) {
+	c := real(t, ftptest.Start(t, ftptest.Options{}), nil)
+	want := content(100_000)
+	if err := put(t, c, "/f", want, ftpclient.StoreOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	m, ok := c.QuickHash()
+	if ok != cpu.X86.HasAVX2 {
+		t.Fatalf("offered: %v", ok)
+	}
+	if !ok {
+		return
+	}
+	for _, n := range []int64{-1, 50_000} {
+		part := want
+		if n >= 0 {
+			part = want[:n]
+		}
+		sum := blake3.Sum256(part)
+		if got, err := c.SumOf(within(t), m, "/f", n, 100_000); err != nil || !ftpclient.SameSum(got, sum[:]) {
+			t.Errorf("first %d bytes: %x, %v", n, got, err)
+		}
+	}
+	// The server keeps to what was chosen last, whatever FEAT said before.
+	sum := sha256.Sum256(want)
+	if h, err := c.Hash(within(t), "/f"); err != nil || h.Algorithm != "SHA-256" || !ftpclient.SameSum(h.Sum, sum[:]) {
+		t.Errorf("SHA-256 after it: %+v, %v", h, err)
+	}
+}
+
+func TestServersWithoutTheQuickHashAreNotAskedForIt(t *testing.T) {
+	for _, feature := range []string{"XSHA256", "HASH SHA-256*;SHA-512;SHA-1;MD5;CRC32", "HASH SHA-1;MD5*", "HASH BLAKE2;BLAKE", "XBLAKE3", "SITE"} {
+		c := login(t, hostile.Start(t, hostile.Options{Features: []string{"AUTH TLS", feature}}), nil)
+		if m, ok := c.QuickHash(); ok {
+			t.Errorf("%q: %s", feature, m.Algorithm)
+		}
 	}
 }
 

@@ -153,7 +153,7 @@ func TestHashIsOfTheFileOrOfARange(t *testing.T) {
 		t.Errorf("XSHA256 of a range: %s", got)
 	}
 	c.Cmd(200, "OPTS HASH CRC32")
-	if got := c.Cmd(211, "FEAT"); !strings.Contains(got, "HASH SHA-256;SHA-512;SHA-1;MD5;CRC32*") {
+	if got := c.Cmd(211, "FEAT"); !strings.Contains(got, "HASH SHA-256;SHA-512;SHA-1;MD5;CRC32*"+quick()+"\n") {
 		t.Errorf("FEAT: %s", got)
 	}
 	c.Cmd(501, "OPTS HASH ROT13")

@@ -71,6 +71,10 @@ type Config struct {
 	// accounts that ask; half of the cores.
 	Hashes int
 
+	// SumsKept says that homes keep the SHA-256 of their files: HASH offers
+	// nothing quicker then, for it would have to read them.
+	SumsKept bool
+
 	// LoginAttempts is how many wrong passwords a connection may try; 3.
 	LoginAttempts int
 
@@ -119,7 +123,8 @@ type Server struct {
 	unheard atomic.Int64 // connections that were not admitted since the last event
 	told    atomic.Int64 // when that was, in Unix seconds
 
-	hashing *limit.Fair // HASH and its sisters, by account
+	hashing    *limit.Fair // HASH and its sisters, by account
+	algorithms []algorithm // of HASH
 
 	refusing atomic.Int64 // sessions that only tell that there are too many
 	most     bounds
@@ -143,7 +148,7 @@ func New(cfg Config) *Server {
 	cfg.defaults()
 	// Half of the cores stay free for who transfers.
 	hashing := limit.NewFair(cmp.Or(cfg.Hashes, max(1, runtime.GOMAXPROCS(0)/2)))
-	s := &Server{cfg: cfg, hashing: hashing, table: make(map[string]*row), sessions: make(map[int]*session), most: bounds{maxRefused, maxRefusing}}
+	s := &Server{cfg: cfg, hashing: hashing, algorithms: algorithmsHere(&cfg), table: make(map[string]*row), sessions: make(map[int]*session), most: bounds{maxRefused, maxRefusing}}
 	for _, r := range commands() {
 		s.table[r.verb] = &r
 	}

@@ -106,7 +106,7 @@ type parameters struct {
 	ascii bool
 	mode  *transferMode
 	facts ftp.Facts
-	hash  int           // of algorithms
+	hash  int           // of the server's algorithms
 	idle  time.Duration // as SITE IDLE said
 	ahead bool          // as OPTS STOR said: files come ahead of the 1yz
 }

@@ -20,8 +20,8 @@ func feat(s *session, _ context.Context, _ arg) (reply, error) {
 		}
 	}
 	lines = append(lines,
-		" MLST "+s.params.facts.Feature(knownFacts),                                  // RFC 3659 §7.8: a star behind each fact that is on
-		" HASH "+ftp.FormatChoices(algorithmNames(), algorithms[s.params.hash].name), // the word comes first
+		" MLST "+s.params.facts.Feature(knownFacts),                                              // RFC 3659 §7.8: a star behind each fact that is on
+		" HASH "+ftp.FormatChoices(s.srv.algorithmNames(), s.srv.algorithms[s.params.hash].name), // the word comes first
 		" STOR "+storWords(),
 		" LANG "+languages(s.control.lang), // RFC 2640 §4.3: a star behind the one in use
 		"End")
@@ -73,15 +73,15 @@ func opts(s *session, _ context.Context, a arg) (reply, error) {
 // optsHash is OPTS HASH: without an argument it tells the algorithm in use.
 func (s *session) optsHash(name string) (reply, error) {
 	if name == "" {
-		return plain(200, algorithms[s.params.hash].name), nil
+		return plain(200, s.srv.algorithms[s.params.hash].name), nil
 	}
-	for i, alg := range algorithms {
+	for i, alg := range s.srv.algorithms {
 		if strings.EqualFold(alg.name, name) {
 			s.params.hash = i
 			return plain(200, alg.name), nil
 		}
 	}
-	return reply{}, refuse("reply.opts.hash", strings.Join(algorithmNames(), ", "))
+	return reply{}, refuse("reply.opts.hash", strings.Join(s.srv.algorithmNames(), ", "))
 }
 
 // lang is LANG (RFC 2640 §4): without an argument, back to the server's own.

@@ -96,7 +96,7 @@ func (r *run) piped(ctx context.Context, root *os.Root, batch []Item) (alone, ag
 			return batch, nil
 		}
 	}
-	if b.sums = r.t.sums(c); b.sums.has {
+	if b.sums = r.t.sums(c, smallFile); b.sums.has {
 		if c.ChooseHash(ctx, b.sums.method) != nil {
 			return batch, nil
 		}
@@ -397,7 +397,7 @@ func (b *batching) store(u *uploading) error {
 	data := u.data
 	u.data = nil
 	b.run.t.tell(Moved{Item: u.item, N: int64(len(data))})
-	u.sums = b.run.t.sums(b.conn)
+	u.sums = b.run.t.sums(b.conn, smallFile)
 	u.sums.Write(data)
 	u.done = Done{
 		Item: u.item, Bytes: u.item.Size, Moved: u.item.Size, SHA256: u.sums.sum(),

@@ -53,6 +53,9 @@ type Config struct {
 	Retries int
 	// Verify says what must prove a file whole.
 	Verify Verify
+	// SHA256 has that of each file that is to be proven told in its [Done],
+	// whatever proves it: else only where it is the proof.
+	SHA256 bool
 	// NoSync leaves out the sync to the disk before a file is in its place.
 	NoSync bool
 	// Progress, if not nil, is called with each event, from many goroutines

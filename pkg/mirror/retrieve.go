@@ -28,7 +28,7 @@ func (r *run) download(ctx context.Context, c *ftpclient.Conn, root *os.Root, it
 	if resume && present(root, item) {
 		return Done{Item: item, Bytes: item.Size, Resumed: true, Verified: Present}, nil
 	}
-	h := r.t.sums(c)
+	h := r.t.sums(c, item.Size)
 	if err := r.t.ready(h); err != nil {
 		return Done{}, err
 	}

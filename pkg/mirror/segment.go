@@ -122,7 +122,7 @@ func (r *run) segments(ctx context.Context, c *ftpclient.Conn, root *os.Root, it
 	if resume && present(root, item) {
 		return c, Done{Item: item, Bytes: item.Size, Resumed: true, Verified: Present}, nil
 	}
-	proof := r.t.sums(c)
+	proof := r.t.sums(c, item.Size)
 	if err := r.t.ready(proof); err != nil {
 		return c, Done{}, err
 	}

@@ -75,7 +75,7 @@ type putting struct {
 }
 
 func (p *putting) put(resume bool) (Done, error) {
-	p.hash = p.run.t.sums(p.conn)
+	p.hash = p.run.t.sums(p.conn, p.item.Size)
 	if err := p.run.t.ready(p.hash); err != nil {
 		return Done{}, err
 	}

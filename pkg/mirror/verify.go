@@ -51,25 +51,42 @@ func ParseVerify(s string) (Verify, error) {
 // String returns what ParseVerify reads.
 func (v Verify) String() string { return verifyNames[v] }
 
-// sums are the hashes of a file, made while it passes: SHA-256 for whoever
-// asks, and the server's own kind where that is another one. Who wants size to
-// be proof enough, or nothing, is spared them: they are a third of the work.
+// sums are the hashes of a file, made while it passes: of the kind that the
+// server tells, and SHA-256 for whoever asks. Who wants size to be proof
+// enough, or nothing, is spared them: they are much of the work.
 type sums struct {
-	sha    hash.Hash // nil where there is none
+	sha    hash.Hash // nil where nobody asks for it
 	other  hash.Hash // nil where sha serves
 	method ftpclient.HashMethod
 	has    bool // the server tells hashes
 }
 
-func (t *Transfer) sums(c *ftpclient.Conn) *sums {
+// quickFrom is the length from which a file is worth asking the server for
+// another algorithm.
+const quickFrom = 1 << 20
+
+// method is how the server is to tell the hash of a file of so many bytes.
+func (t *Transfer) method(c *ftpclient.Conn, size int64) (ftpclient.HashMethod, bool) {
+	if m, has := c.QuickHash(); has && size >= quickFrom && !t.cfg.SHA256 {
+		return m, true
+	}
+	return c.HashMethod()
+}
+
+// sums are those of a file of so many bytes, negative where they are unknown.
+func (t *Transfer) sums(c *ftpclient.Conn, size int64) *sums {
 	if !t.proofWanted() {
 		return &sums{}
 	}
-	s := &sums{sha: sha256.New()}
-	if t.noHash.Load() {
-		return s
+	s := &sums{}
+	if !t.noHash.Load() {
+		s.method, s.has = t.method(c, size)
 	}
-	if s.method, s.has = c.HashMethod(); s.has && s.method.Algorithm != "SHA-256" {
+	sha := s.has && s.method.Algorithm == "SHA-256"
+	if sha || t.cfg.SHA256 {
+		s.sha = sha256.New()
+	}
+	if s.has && !sha {
 		s.other = s.method.New()
 	}
 	return s
@@ -94,7 +111,7 @@ func (s *sums) reset() {
 	}
 }
 
-// sum is the SHA-256, nil where there is none.
+// sum is the SHA-256, nil where nobody asked for it.
 func (s *sums) sum() []byte {
 	if s.sha == nil {
 		return nil
@@ -160,7 +177,7 @@ func (t *Transfer) untold(c *ftpclient.Conn, err error) error {
 // all means that it has no more than these n bytes: then a server that hashes
 // whole files alone can.
 func (t *Transfer) prefix(ctx context.Context, c *ftpclient.Conn, remote string, ours *os.File, n int64, all bool) (same, told bool, err error) {
-	m, ok := c.HashMethod()
+	m, ok := t.method(c, n)
 	if !ok || t.cfg.Verify == VerifyNone {
 		return false, false, nil
 	}
