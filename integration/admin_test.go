@@ -63,6 +63,21 @@ func (a *administered) admin(t *testing.T, words ...string) string {
 	return out
 }
 
+// An administrator checks new settings while the server is running.
+func TestCheckBesideTheRunningServerDoesNotCallItsPortsTaken(t *testing.T) {
+	a := startAdministered(t, "")
+	args := []string{"server", "--check", "-H", "127.0.0.1", "-C", a.port}
+	if os.Getuid() == 0 {
+		args = append(args, "--run-as", "root")
+	}
+	if _, errs, code := run(t, a.dir, "", append(args, "--admin-socket", a.socket)...); code != 0 || !strings.Contains(errs, a.socket) {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+	if _, errs, code := run(t, a.dir, "", append(args, "--admin-socket", "off")...); code != 1 || !strings.Contains(errs, "port "+a.port+" is already in use") {
+		t.Errorf("where nothing tells that it is the same server: exit %d: %s", code, errs)
+	}
+}
+
 func (a *administered) dial(t *testing.T) *ftptest.Conn {
 	t.Helper()
 	return ftptest.Connect(t, netip.MustParseAddrPort("127.0.0.1:"+a.port), &tls.Config{InsecureSkipVerify: true})

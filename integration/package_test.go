@@ -72,6 +72,12 @@ func TestPackageForDebianInstallsStartsUpgradesAndLeavesNothing(t *testing.T) {
 		inside("test", "-s", path)
 	}
 
+	// Root adds an account wherever it stands, to the file that the server can read.
+	inside("ftps", "useradd", "diego", "--generate")
+	if got := inside("stat", "-c", "%a %U %G", "/var/lib/ftps/users.yaml"); got != "600 ftps ftps\n" {
+		t.Errorf("the accounts: %s", got)
+	}
+
 	// It starts without a service manager.
 	control, data := freePorts(t, 1)[0], freePorts(t, 1)[0]
 	out := newTranscript()

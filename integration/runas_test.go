@@ -82,3 +82,44 @@ func TestRootIsRefusedWithTheWayOut(t *testing.T) {
 		t.Errorf("it left %v", entries)
 	}
 }
+
+// "sudo -u ftps ftps admin list" in root's home.
+func TestSomebodyElseInRootsFolderIsToldWhatToDo(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can become somebody else")
+	}
+	a := startAdministered(t, "")
+	home := t.TempDir()
+	if err := os.Chmod(home, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	dir, err := os.MkdirTemp("", "ftps-other-") // not t.TempDir: others must get in
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	binary := filepath.Join(dir, "ftps")
+	replace(t, ftps, binary)
+	for _, c := range []struct {
+		args []string
+		want []string
+	}{
+		{[]string{"admin", "list"}, []string{"no permission to read the settings file ftps.yaml\n", "use a folder", "--config"}},
+		{[]string{"admin", "list", "--admin-socket", a.socket}, []string{"no permission to give commands to the server at " + a.socket + "\n", "sudo"}},
+	} {
+		cmd := exec.Command("/bin/sh", append([]string{"-c", `cd "$0" && exec setpriv --reuid 65534 --regid 65534 --clear-groups "$@"`, home, binary}, c.args...)...)
+		cmd.Env = cleanEnv(dir)
+		said, err := cmd.CombinedOutput()
+		if err == nil {
+			t.Errorf("%v: done", c.args)
+		}
+		for _, want := range c.want {
+			if !strings.Contains(string(said), want) {
+				t.Errorf("%v: no %q in\n%s", c.args, want, said)
+			}
+		}
+	}
+}

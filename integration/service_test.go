@@ -85,3 +85,40 @@ func TestTheFail2banFilterFindsTheAddressAndNoOther(t *testing.T) {
 		t.Errorf("found in %s", other)
 	}
 }
+
+// A capability counts in the user namespace that it is held in, and the
+// machine's ports are not in the unit's own (PrivateUsers=, systemd.exec(5)).
+func TestWhoeverGivesTheUnitAPortBelow1024GivesItTheMachinesUsers(t *testing.T) {
+	raw, err := os.ReadFile(unit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(raw), "\nPrivateUsers=yes\n") {
+		t.Error("the unit has the machine's users: nothing has to be said of them")
+	}
+	var beside string
+	for _, b := range blocksOf(t, "../docs/operating.md") {
+		if b.info == "ini ports" {
+			beside = strings.Join(b.lines, "\n")
+		}
+	}
+	for where, text := range map[string]string{"the guide": beside, "the unit": string(raw)} {
+		for _, want := range []string{"AmbientCapabilities=CAP_NET_BIND_SERVICE", "CapabilityBoundingSet=CAP_NET_BIND_SERVICE", "PrivateUsers=no"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s has no %s", where, want)
+			}
+		}
+	}
+}
+
+// The machine's own addresses, for a certificate that is made and for what to
+// paste, come over a netlink socket.
+func TestTheServiceUnitLetsTheServerAskForItsAddresses(t *testing.T) {
+	raw, err := os.ReadFile(unit)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !regexp.MustCompile(`(?m)^RestrictAddressFamilies=.*\bAF_NETLINK\b`).Match(raw) {
+		t.Error("no AF_NETLINK")
+	}
+}

@@ -222,6 +222,9 @@ type Client struct {
 // Dial connects to the server whose socket lies at path.
 func Dial(path string) (*Client, error) {
 	conn, err := net.DialTimeout("unix", path, 5*time.Second)
+	if errors.Is(err, os.ErrPermission) {
+		return nil, fault.Wrap(err, "console.socket.denied", path)
+	}
 	if err != nil {
 		return nil, fault.Wrap(err, "console.socket.nobody", path, cause(err))
 	}

@@ -33,6 +33,8 @@ var cliRows = []Row{
 	{Key: "cli.server.console.closed", EN: "The console is closed; the server goes on. Ctrl-C stops it.",
 		ES: "La consola está cerrada; el servidor sigue. Ctrl-C lo detiene."},
 	{Key: "cli.server.check.well", EN: "All is well", ES: "Todo está bien"},
+	{Key: "cli.server.check.running", EN: "a server with these settings is running already (%s): its ports were not tried",
+		ES: "ya hay un servidor en marcha con estos ajustes (%s): no se probaron sus puertos"},
 	{Key: "cli.server.check.make",
 		EN: "home of %s: %s is not there, and the server has no right to make it in %s\nmake it and give it to the user who serves",
 		ES: "carpeta de %s: %s no existe, y el servidor no tiene permiso para crearla en %s\ncréela y désela al usuario con el que se sirve"},

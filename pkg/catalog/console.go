@@ -74,6 +74,8 @@ var consoleRows = []Row{
 	{Key: "console.socket.stranger", EN: "user %d may not use the admin socket", ES: "el usuario %d no puede usar el socket de administración"},
 	{Key: "console.socket.nobody", EN: "no server answers at %s: %v\nstart one, or name its socket with --admin-socket",
 		ES: "ningún servidor responde en %s: %v\ninicie uno, o indique su socket con --admin-socket"},
+	{Key: "console.socket.denied", EN: "no permission to give commands to the server at %s\nits own user and root may: try it with sudo",
+		ES: "sin permiso para dar órdenes al servidor de %s\nsolo pueden su propio usuario y root: pruebe con sudo"},
 	{Key: "console.socket.closed", EN: "the server closed %s without an answer\nonly its own user and root may give it commands",
 		ES: "el servidor cerró %s sin responder\nsolo su propio usuario y root pueden darle órdenes"},
 

@@ -209,7 +209,7 @@ func Load(flags *pflag.FlagSet, folders []string) (*Server, error) {
 func find(named string, folders []string) (string, error) {
 	if named != "" {
 		if _, err := os.Stat(named); err != nil {
-			return "", fault.Wrap(err, "config.file.unreadable", named, err)
+			return "", unreadable(named, err)
 		}
 		return named, nil
 	}
@@ -223,17 +223,35 @@ func find(named string, folders []string) (string, error) {
 		case err == nil:
 			return file, nil
 		case !errors.Is(err, fs.ErrNotExist):
-			return "", fault.Wrap(err, "config.file.unreadable", file, err)
+			return "", unreadable(file, err)
 		}
 	}
 	return "", nil
+}
+
+// unreadable says where the file is, for it is looked for in several places.
+func unreadable(file string, err error) error {
+	if whole, failed := filepath.Abs(file); failed == nil {
+		file = whole
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fault.Wrap(err, "config.file.missing", file)
+	case errors.Is(err, fs.ErrPermission):
+		return fault.Wrap(err, "config.file.denied", file)
+	}
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		err = path.Err // the file is named already
+	}
+	return fault.Wrap(err, "config.file.unreadable", file, err)
 }
 
 // readFile returns the keys of a settings file and what stands behind them.
 func readFile(file string) (map[string]any, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return nil, fault.Wrap(err, "config.file.unreadable", file, err)
+		return nil, unreadable(file, err)
 	}
 	// Keys of settings have no dots; another delimiter keeps viper from
 	// splitting an unknown key that has one.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"ftps/pkg/admin"
 	"ftps/pkg/fault"
 	"ftps/pkg/hook"
 	"ftps/pkg/pki"
@@ -45,7 +46,9 @@ func Check(cfg Config) (wrong, warnings []error) {
 		_, err := pki.LoadPool(cfg.ACME.CA)
 		note(err)
 	}
-	if ls, err := listen(&cfg, &sockets{}, nil); err != nil {
+	if socket := running(&cfg); socket != "" {
+		warnings = append(warnings, fault.New("cli.server.check.running", socket))
+	} else if ls, err := listen(&cfg, &sockets{}, nil); err != nil {
 		note(err)
 	} else {
 		ls.close()
@@ -84,6 +87,27 @@ func Check(cfg Config) (wrong, warnings []error) {
 		}
 	}
 	return wrong, warnings
+}
+
+// running returns the admin socket of a server that runs with this
+// configuration already, and has its ports.
+func running(cfg *Config) string {
+	if cfg.AdminSocket != "" && cfg.AdminSocket != AutoSocket {
+		server, err := admin.Dial(cfg.AdminSocket)
+		if err != nil {
+			return ""
+		}
+		server.Close()
+		return cfg.AdminSocket
+	}
+	if cfg.AdminSocket == AutoSocket {
+		for _, path := range admin.Live(os.Geteuid(), os.Getenv) {
+			if filepath.Base(path) == filepath.Base(admin.SocketIn("", cfg.ControlPort)) {
+				return path
+			}
+		}
+	}
+	return ""
 }
 
 // checkHome holds an account's home against what the account may do there. A

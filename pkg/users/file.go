@@ -14,7 +14,8 @@ import (
 // File is a users.yaml that is changed. A change holds the lock on the file's
 // name with ".lock" behind it, and is written whole or not at all; comments,
 // order, owner and mode stay, and everything that was not changed stays byte
-// for byte. A file that is not there is made, 0600, by Add.
+// for byte. A file that is not there is made, 0600, by Add; by root, for the
+// owner of its folder, who else could not read it.
 type File struct {
 	Path string        // the file, or a symlink to it: then the target is replaced
 	Wait time.Duration // how long to wait for the lock; 0 is 10 s
@@ -146,10 +147,14 @@ func (f File) replace(path string, text []byte, was fs.FileInfo) (err error) {
 	if _, err := out.Write(text); err != nil {
 		return err
 	}
-	if was != nil {
-		if err := keepOwner(out, was); err != nil {
+	if like, err := likeness(path, was); err != nil {
+		return err
+	} else if like != nil {
+		if err := keepOwner(out, like); err != nil {
 			return fault.Wrap(errors.Join(ErrOwner, err), "users.file.owner", path)
 		}
+	}
+	if was != nil {
 		// After the owner: chown clears bits of the mode.
 		if err := out.Chmod(was.Mode().Perm()); err != nil {
 			return err
@@ -175,6 +180,15 @@ func (f File) replace(path string, text []byte, was fs.FileInfo) (err error) {
 		return err
 	}
 	return syncFolder(filepath.Dir(path))
+}
+
+// likeness is whose owner a file at path gets: that of the file before it, or
+// of its folder where root makes the first. nil is who makes it.
+func likeness(path string, was fs.FileInfo) (fs.FileInfo, error) {
+	if was != nil || os.Geteuid() != 0 {
+		return was, nil
+	}
+	return os.Stat(filepath.Dir(path))
 }
 
 func (f File) fails(step string) error {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 
@@ -20,9 +21,16 @@ func lock(ctx context.Context, name, path string) (release func(), err error) {
 	if err != nil {
 		return nil, fault.Wrap(err, "users.file.nolock", name, reason(err))
 	}
-	// Made by root beside somebody else's file, it must not lock the owner out.
-	if info, err := os.Stat(path); err == nil && os.Geteuid() == 0 {
-		_ = keepOwner(f, info)
+	// Made by root beside somebody else's file, or where one will be, it must
+	// not lock the owner out.
+	if os.Geteuid() == 0 {
+		info, err := os.Stat(path)
+		if err != nil {
+			info, err = os.Stat(filepath.Dir(path))
+		}
+		if err == nil {
+			_ = keepOwner(f, info)
+		}
 	}
 	pause := time.NewTicker(20 * time.Millisecond)
 	defer pause.Stop()

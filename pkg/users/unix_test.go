@@ -35,6 +35,30 @@ func TestTheFirstAccountMakesAFileForItsOwnerAlone(t *testing.T) {
 	onlyTheseFiles(t, dir, "users.yaml", "users.yaml.lock")
 }
 
+// The server runs as the folder's owner and could not read root's file.
+func TestTheFirstAccountThatRootMakesBelongsToTheFoldersOwner(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("needs root")
+	}
+	dir := t.TempDir()
+	if err := os.Chown(dir, 4242, 4343); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "users.yaml")
+	if _, err := (File{Path: path}).Add(t.Context(), somebody("ana")); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{path, path + ".lock"} {
+		info, err := os.Stat(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st := info.Sys().(*syscall.Stat_t); st.Uid != 4242 || st.Gid != 4343 || info.Mode() != 0o600 {
+			t.Errorf("%s: %d:%d %v", name, st.Uid, st.Gid, info.Mode())
+		}
+	}
+}
+
 func TestOwnerAndModeStay(t *testing.T) {
 	path := written(t, hashes(three))
 	uid, gid := os.Getuid(), os.Getgid()
