@@ -3,6 +3,7 @@ package s3fs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"iter"
 	"strings"
@@ -28,7 +29,8 @@ type listing struct {
 func (f *FS) objects(ctx context.Context, prefix string, l listing) iter.Seq[minio.ObjectInfo] {
 	return func(yield func(minio.ObjectInfo) bool) {
 		meta, any := l.meta && !f.store.metaless.Load(), false
-		for o := range f.store.core.ListObjectsIter(ctx, f.bucket, minio.ListObjectsOptions{
+		pages, walk := walking(ctx)
+		for o := range f.store.core.ListObjectsIter(pages, f.bucket, minio.ListObjectsOptions{
 			Prefix: prefix, Recursive: l.all || l.limit > 0, MaxKeys: l.limit, WithMetadata: meta,
 		}) {
 			if code := minio.ToErrorResponse(o.Err).StatusCode; o.Err != nil && meta && !any && (code == 400 || code == 501) {
@@ -42,6 +44,8 @@ func (f *FS) objects(ctx context.Context, prefix string, l listing) iter.Seq[min
 				return
 			}
 			any = true
+			o.Err = listed(o, prefix)
+			walk.saw()
 			if !yield(o) || o.Err != nil {
 				return
 			}
@@ -232,6 +236,9 @@ func (f *FS) Used(ctx context.Context) (int64, error) {
 			return 0, err
 		}
 		used += total(stored)
+	}
+	if used < 0 {
+		return 0, fmt.Errorf("%w: more bytes than can be counted", vfs.ErrUnavailable)
 	}
 	return used, nil
 }

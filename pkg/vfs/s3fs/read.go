@@ -10,6 +10,7 @@ import (
 	"hash"
 	"io"
 	"io/fs"
+	"strings"
 	"sync"
 	"time"
 
@@ -52,6 +53,11 @@ func (f *FS) Open(ctx context.Context, name vfs.Name) (vfs.File, error) {
 		return nil, err
 	}
 	o := describe(info)
+	if o.size < 0 {
+		cancel()
+		body.Close()
+		return nil, fmt.Errorf("%w: an object of %d bytes", vfs.ErrUnavailable, o.size)
+	}
 	file := &file{
 		fs: f, key: key, info: o.info(name.Base()), etag: o.etag, size: o.size,
 		ctx: alive, cancel: cancel, body: body,
@@ -288,12 +294,26 @@ func (f *file) ask(off int64) error {
 	if err := errors.Join(opts.SetRange(off, f.size-1), opts.SetMatchETag(f.etag)); err != nil {
 		return err
 	}
-	body, _, _, err := f.fs.store.core.GetObject(f.ctx, f.fs.bucket, f.key, opts)
+	body, info, header, err := f.fs.store.core.GetObject(f.ctx, f.fs.bucket, f.key, opts)
 	if err != nil {
 		err = explain(f.ctx, err)
 		if errors.Is(err, fs.ErrNotExist) {
 			err = vfs.ErrBusy // removed under the reader
 		}
+		return err
+	}
+	// A store, or a cache before it, that minds neither condition would splice
+	// two files, or a file with itself.
+	began := strings.HasPrefix(header.Get("Content-Range"), fmt.Sprintf("bytes %d-", off)) // RFC 9110 §14.4
+	switch {
+	case f.fs.store.trusting:
+	case clean(info.ETag) != f.etag:
+		err = vfs.ErrBusy
+	case off > 0 && !began:
+		err = fmt.Errorf("%w: it does not begin where it was asked to", vfs.ErrUnavailable)
+	}
+	if err != nil {
+		body.Close()
 		return err
 	}
 	f.body, f.at = body, off

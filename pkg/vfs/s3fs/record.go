@@ -3,6 +3,7 @@ package s3fs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/url"
@@ -88,9 +89,12 @@ func (f *FS) stored(ctx context.Context, r record) ([]piece, error) {
 			if p.PartNumber != len(pieces)+1 {
 				return pieces, nil
 			}
+			if p.Size < 0 {
+				return nil, fmt.Errorf("%w: a part of %d bytes", vfs.ErrUnavailable, p.Size)
+			}
 			pieces = append(pieces, piece{number: p.PartNumber, etag: clean(p.ETag), size: p.Size})
 		}
-		if !page.IsTruncated {
+		if !page.IsTruncated || len(page.ObjectParts) == 0 {
 			return pieces, nil
 		}
 		marker = page.NextPartNumberMarker
@@ -216,11 +220,12 @@ func (f *FS) tailOf(ctx context.Context, r record) ([]byte, error) {
 	if info.Size != r.tail {
 		return nil, vfs.ErrBusy // written anew since it was listed
 	}
-	tail := make([]byte, r.tail)
-	if _, err := io.ReadFull(body, tail); err != nil {
-		return nil, explain(ctx, err)
+	// Nothing is made for a length that is merely told.
+	tail, err := io.ReadAll(io.LimitReader(body, r.tail))
+	if err == nil && int64(len(tail)) < r.tail {
+		err = io.ErrUnexpectedEOF
 	}
-	return tail, nil
+	return tail, explain(ctx, err)
 }
 
 // claim takes a record for one upload of this process. Two servers that go
@@ -276,10 +281,12 @@ func (f *FS) Sweep(ctx context.Context, age time.Duration) (removed int, err err
 func (f *FS) sweepUnrecorded(ctx context.Context, age time.Duration) (removed int, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	for u := range f.store.core.ListIncompleteUploads(ctx, f.bucket, f.prefix, true) {
+	pages, walk := walking(ctx)
+	for u := range f.store.core.ListIncompleteUploads(pages, f.bucket, f.prefix, true) {
 		if u.Err != nil {
 			return removed, explain(ctx, u.Err)
 		}
+		walk.saw()
 		r := record{target: u.Key, id: u.UploadID}
 		if time.Since(u.Initiated) < age {
 			continue

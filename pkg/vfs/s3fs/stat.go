@@ -60,7 +60,7 @@ func (f *FS) at(key string) string { return strings.TrimSuffix(f.bucket+"/"+key,
 func (f *FS) head(ctx context.Context, key string) (object, error) {
 	info, err := f.store.core.StatObject(ctx, f.bucket, key, minio.StatObjectOptions{})
 	if err == nil {
-		return describe(info), nil
+		return describe(info), explain(ctx, listed(info, key))
 	}
 	if ctx.Err() == nil && notFound(err) {
 		return object{}, fs.ErrNotExist

@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"hash"
 	"io/fs"
 	"math"
@@ -578,6 +579,9 @@ func (f *FS) put(ctx context.Context, key string, content []byte, opts minio.Put
 	sum := sha256.Sum256(content)
 	opts.UserMetadata["x-amz-checksum-sha256"] = base64.StdEncoding.EncodeToString(sum[:])
 	done, err := f.store.core.PutObject(ctx, f.bucket, key, bytes.NewReader(content), int64(len(content)), "", hex.EncodeToString(sum[:]), opts)
+	if told := done.ChecksumSHA256; err == nil && told != "" && told != opts.UserMetadata["x-amz-checksum-sha256"] {
+		err = fmt.Errorf("s3fs: the store has other bytes of %q than were sent", key)
+	}
 	return clean(done.ETag), sum[:], explain(ctx, err)
 }
 
