@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"ftps/pkg/ftptest"
 	"ftps/pkg/ftptest/hostile"
 )
 
@@ -59,12 +60,7 @@ func TestEachExitCodeOfTheClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, nobody, _ := net.SplitHostPort(closed.Addr().String())
-	closed.Close()
+	_, nobody, _ := net.SplitHostPort(ftptest.Nobody(t))
 
 	dir := t.TempDir()
 	if err := os.WriteFile(dir+"/full.txt", []byte("full"), 0o600); err != nil {

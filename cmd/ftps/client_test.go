@@ -209,12 +209,7 @@ func TestEachFailureOfAConnectionHasItsExitCode(t *testing.T) {
 	here := []string{"client", "127.0.0.1", "-p", v.port, "-u", "diego"}
 	other := "sha256//" + strings.Repeat("A", 43) + "="
 
-	free, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, closed, _ := net.SplitHostPort(free.Addr().String())
-	free.Close()
+	_, closed, _ := net.SplitHostPort(ftptest.Nobody(t))
 
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

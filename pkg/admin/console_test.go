@@ -75,7 +75,7 @@ func (term *terminal) types(keys string) {
 // forgets everything up to it.
 func (term *terminal) sees(want string) {
 	term.t.Helper()
-	deadline := time.After(10 * time.Second)
+	deadline := time.After(time.Minute)
 	for {
 		term.mu.Lock()
 		seen := term.seen.String()
@@ -118,7 +118,7 @@ func waitFor(t *testing.T, over <-chan bool) bool {
 	select {
 	case stopped := <-over:
 		return stopped
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the console did not end")
 		return false
 	}

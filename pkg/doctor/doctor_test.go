@@ -16,6 +16,7 @@ import (
 	"ftps/pkg/catalog"
 	"ftps/pkg/doctor"
 	"ftps/pkg/ftpclient"
+	"ftps/pkg/ftptest"
 	"ftps/pkg/ftptest/hostile"
 	"ftps/pkg/pki"
 )
@@ -153,12 +154,7 @@ func TestWithoutARightToWriteTheRestIsExaminedAllTheSame(t *testing.T) {
 }
 
 func TestAnUnknownNameAndAClosedPortAreExitCode3(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	l.Close()
+	address := ftptest.Nobody(t)
 	o := doctor.Options{Config: ftpclient.Config{Address: address, Timeout: 20 * time.Second}, Host: "127.0.0.1", Trust: trust(t, address, pki.Policy{})}
 	all, class := examine(t, o)
 	if f := all["tcp"]; class != ftpclient.CannotConnect || f.Remedy == nil || f.Remedy.Key != "doctor.tcp.remedy" {

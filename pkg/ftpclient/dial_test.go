@@ -14,6 +14,7 @@ import (
 
 	"ftps/pkg/ftp"
 	"ftps/pkg/ftpclient"
+	"ftps/pkg/ftptest"
 	"ftps/pkg/ftptest/hostile"
 )
 
@@ -33,7 +34,7 @@ func clear(t *testing.T, play func(say func(string), hear func() string)) string
 			return
 		}
 		defer raw.Close()
-		raw.SetDeadline(time.Now().Add(10 * time.Second))
+		raw.SetDeadline(time.Now().Add(time.Minute))
 		lines := ftp.NewLineReader(raw, 4096)
 		play(func(s string) { io.WriteString(raw, s) },
 			func() string { b, _ := lines.ReadLine(); return string(b) })
@@ -109,12 +110,7 @@ func TestASilentServerTimesOut(t *testing.T) {
 }
 
 func TestNobodyListening(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Close()
-	_, err = ftpclient.Dial(within(t), ftpclient.Config{Address: l.Addr().String()})
+	_, err := ftpclient.Dial(within(t), ftpclient.Config{Address: ftptest.Nobody(t)})
 	if !errors.Is(err, ftpclient.ErrConnect) || ftpclient.Class(err) != ftpclient.CannotConnect {
 		t.Errorf("got %v (class %d)", err, ftpclient.Class(err))
 	}
@@ -261,7 +257,7 @@ func TestAStrangerOnTheActivePortIsSentAway(t *testing.T) {
 			return false
 		}
 		// Comes first, from another address of this machine.
-		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}, Timeout: 5 * time.Second}
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}, Timeout: 30 * time.Second}
 		raw, err := d.Dial("tcp", ap.String())
 		if err != nil {
 			t.Error(err)
@@ -269,7 +265,7 @@ func TestAStrangerOnTheActivePortIsSentAway(t *testing.T) {
 		}
 		go func() {
 			defer raw.Close()
-			raw.SetDeadline(time.Now().Add(10 * time.Second))
+			raw.SetDeadline(time.Now().Add(time.Minute))
 			_, err := raw.Read(make([]byte, 1))
 			stranger <- err
 		}()

@@ -15,7 +15,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // within gives a test's dialogue a deadline.
 func within(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -25,8 +25,8 @@ func config(s *hostile.Server, change func(*ftpclient.Config)) ftpclient.Config 
 	cfg := ftpclient.Config{
 		Address:      s.Addr,
 		TLS:          s.Client(),
-		Timeout:      5 * time.Second,
-		FinalTimeout: 5 * time.Second,
+		Timeout:      30 * time.Second,
+		FinalTimeout: 30 * time.Second,
 	}
 	if change != nil {
 		change(&cfg)

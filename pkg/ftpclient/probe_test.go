@@ -4,7 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"net"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -33,12 +33,7 @@ func TestTheDataPortsThatAServerTellsAreReturnedAndReached(t *testing.T) {
 	if err := c.Reach(within(t), told.Port()); err != nil {
 		t.Errorf("Reach: %v", err)
 	}
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed.Close()
-	if err := c.Reach(within(t), closed.Addr().(*net.TCPAddr).AddrPort().Port()); !errors.Is(err, ftpclient.ErrConnect) {
+	if err := c.Reach(within(t), netip.MustParseAddrPort(ftptest.Nobody(t)).Port()); !errors.Is(err, ftpclient.ErrConnect) {
 		t.Errorf("a closed port: %v", err)
 	}
 	if _, err := c.Passive(within(t), "REIN"); !errors.Is(err, ftpclient.ErrLineRefused) {

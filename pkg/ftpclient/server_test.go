@@ -21,7 +21,7 @@ func real(t *testing.T, s *ftptest.Server, change func(*ftpclient.Config)) *ftpc
 	t.Helper()
 	cfg := ftpclient.Config{
 		Address: s.Addr.String(), ServerName: ftptest.ServerName, TLS: &tls.Config{RootCAs: s.Pool},
-		Timeout: 10 * time.Second, FinalTimeout: 10 * time.Second,
+		Timeout: 30 * time.Second, FinalTimeout: 30 * time.Second,
 	}
 	if change != nil {
 		change(&cfg)

@@ -79,7 +79,8 @@ func (s *sealer) update(t *testing.T) []byte {
 // what the server has to answer must not run into the end of the time that the
 // last reply had.
 func TestKeysAreRenewedAlsoLongAfterTheLastReply(t *testing.T) {
-	s := ftptest.Start(t, ftptest.Options{Server: func(c *ftpserver.Config) { c.ReplyTimeout = 50 * time.Millisecond }})
+	t.Parallel()
+	s := ftptest.Start(t, ftptest.Options{Server: func(c *ftpserver.Config) { c.ReplyTimeout = 500 * time.Millisecond }})
 	c := s.Dial(t)
 	c.Expect(220)
 	c.Cmd(234, "AUTH TLS")
@@ -96,8 +97,8 @@ func TestKeysAreRenewedAlsoLongAfterTheLastReply(t *testing.T) {
 		}
 	}
 	wire := c.Raw().(*tls.Conn).NetConn()
-	for range 3 {
-		<-time.After(100 * time.Millisecond) // the last reply's time is over
+	for range 2 {
+		<-time.After(600 * time.Millisecond) // the last reply's time is over
 		if _, err := wire.Write(hand.update(t)); err != nil {
 			t.Fatal(err)
 		}

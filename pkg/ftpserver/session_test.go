@@ -249,7 +249,9 @@ func TestSilenceIsEndedByTheClock(t *testing.T) {
 	})
 	t.Run("between commands", func(t *testing.T) {
 		s := ftptest.Start(t, ftptest.Options{Server: func(c *ftpserver.Config) { c.IdleTimeout = 50 * time.Millisecond }})
-		c := s.Login(t, "diego", "secreto")
+		c := secured(t, s)
+		c.Cmd(331, "USER diego")
+		c.Cmd(230, "PASS secreto") // from here on its clock runs
 		c.Expect(421)
 		c.ExpectClosed()
 	})

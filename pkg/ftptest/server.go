@@ -39,7 +39,7 @@ import (
 )
 
 // Patience is the deadline of every wait.
-const Patience = 20 * time.Second
+const Patience = 60 * time.Second
 
 // ServerName is the name in the server's certificate.
 const ServerName = "ftp.test"

@@ -26,7 +26,7 @@ type spent struct {
 }
 
 func (s *spent) config(cfg *ftpclient.Config) {
-	cfg.Timeout, cfg.FinalTimeout = 10*time.Second, 10*time.Second
+	cfg.Timeout, cfg.FinalTimeout = 30*time.Second, 30*time.Second
 	cfg.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
 		if err == nil && (address != cfg.Address) == s.data && !s.made.Swap(true) {

@@ -20,7 +20,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func within(t *testing.T) context.Context {
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -62,7 +62,7 @@ func of[T mirror.Event](e *events) []T {
 func dial(s *hostile.Server, change ...func(*ftpclient.Config)) func(context.Context) (*ftpclient.Conn, error) {
 	return func(ctx context.Context) (*ftpclient.Conn, error) {
 		cfg := ftpclient.Config{
-			Address: s.Addr, TLS: s.Client(), Timeout: 5 * time.Second, FinalTimeout: 5 * time.Second,
+			Address: s.Addr, TLS: s.Client(), Timeout: 30 * time.Second, FinalTimeout: 30 * time.Second,
 		}
 		for _, f := range change {
 			f(&cfg)

@@ -52,7 +52,7 @@ func over(t testing.TB, tree vfs.FS, change ...func(*ftpclient.Config)) func(con
 	return func(ctx context.Context) (*ftpclient.Conn, error) {
 		cfg := ftpclient.Config{
 			Address: s.Addr.String(), ServerName: ftptest.ServerName, TLS: &tls.Config{RootCAs: s.Pool},
-			Timeout: 10 * time.Second,
+			Timeout: 30 * time.Second,
 		}
 		for _, f := range change {
 			f(&cfg)
@@ -89,7 +89,7 @@ func breaking(s *ftptest.Server, budget *atomic.Int64, in bool) func(context.Con
 	return func(ctx context.Context) (*ftpclient.Conn, error) {
 		c, err := ftpclient.Dial(ctx, ftpclient.Config{
 			Address: s.Addr.String(), ServerName: ftptest.ServerName, TLS: &tls.Config{RootCAs: s.Pool},
-			Timeout: 10 * time.Second,
+			Timeout: 30 * time.Second,
 			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 				c, err := (&net.Dialer{}).DialContext(ctx, network, address)
 				if err == nil && address != s.Addr.String() && budget.Load() > 0 {

@@ -329,7 +329,7 @@ func (st *stage) run(t *testing.T, script string) (out, errs string, err error) 
 	t.Helper()
 	st.out.Reset()
 	st.err.Reset()
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	err = st.Script(ctx, strings.NewReader(script))
 	return st.out.String(), st.err.String(), err

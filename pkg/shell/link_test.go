@@ -53,7 +53,7 @@ func linked(t *testing.T, retries int, o hostile.Options) (*stage, *Link, *hosti
 		o.Dialogue = NewDialogue(&bytes.Buffer{}, false, false)
 		link = &Link{Retries: retries, Connector: &Connector{
 			Target: Target{Host: host, Port: number, User: hostile.User}, Trust: trust, Dialogue: o.Dialogue,
-			Secrets: Secrets{Environment: hostile.Password}, Config: ftpclient.Config{Timeout: 10 * time.Second},
+			Secrets: Secrets{Environment: hostile.Password}, Config: ftpclient.Config{Timeout: 30 * time.Second},
 		}}
 		if err := link.Open(t.Context()); err != nil {
 			t.Fatal(err)

@@ -62,7 +62,7 @@ func (p *person) waits(ended chan error) {
 		if err != nil {
 			p.t.Error(err)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		p.t.Fatalf("the session did not end; seen %q", p.Transcript())
 	}
 }
@@ -221,7 +221,7 @@ func TestControlKeysDoNotGetIntoTheLine(t *testing.T) {
 func TestAQuestionIsAnsweredBeforeAndAfterTheEditorStarts(t *testing.T) {
 	p := newPerson(t, 80)
 	term := NewTerminal(p.Slave, p.Slave)
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	type answer struct {
 		text string
@@ -296,7 +296,7 @@ func TestAPasswordThatIsTypedAtOnceIsRead(t *testing.T) {
 	for range 50 {
 		p := newPerson(t, 80)
 		term := NewTerminal(p.Slave, p.Slave)
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		got := make(chan string, 1)
 		go func() {
 			text, err := term.AskSecret(ctx, "PASS: ")
@@ -347,7 +347,7 @@ func TestTheSessionEndsWithItsContextAndTheTerminalIsCooked(t *testing.T) {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v", err)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the session did not end")
 	}
 	p.Types("echoed\n")
@@ -366,7 +366,7 @@ func TestALostConnectionEndsTheShell(t *testing.T) {
 		if err == nil {
 			t.Error("a lost connection is no success")
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the shell stays")
 	}
 }
@@ -481,7 +481,7 @@ func TestCtrlZStopsTheJobAndItGoesOnWhereItWas(t *testing.T) {
 	p.Types("exit\n")
 	select {
 	case <-ended:
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatalf("bash did not end; seen %q", p.Transcript())
 	}
 }

@@ -39,7 +39,7 @@ type Session struct {
 }
 
 // patience bounds everything a session waits for.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // Offset is what REST said for the next transfer.
 func (c *Session) Offset() int { return c.rest }

@@ -18,7 +18,7 @@ import (
 )
 
 // Patience is the deadline of every wait.
-const Patience = 30 * time.Second
+const Patience = 60 * time.Second
 
 // Person sits at the far side of a pseudo-terminal.
 type Person struct {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"net"
 	"net/url"
 	"strings"
 	"testing"
@@ -13,19 +12,14 @@ import (
 
 	"github.com/minio/minio-go/v7"
 
+	"ftps/pkg/ftptest"
 	"ftps/pkg/vfs"
 )
 
 // away is a tree in a store that nobody answers for.
 func away(t *testing.T) *FS {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close()
-	s, err := Connect(Options{Endpoint: &url.URL{Scheme: "http", Host: addr}, Region: "r", AccessKey: "a", SecretKey: "s", Attempts: 1, Patience: time.Second})
+	s, err := Connect(Options{Endpoint: &url.URL{Scheme: "http", Host: ftptest.Nobody(t)}, Region: "r", AccessKey: "a", SecretKey: "s", Attempts: 1, Patience: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
