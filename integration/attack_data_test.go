@@ -373,7 +373,7 @@ func TestAttackTicketFromBeforeAPasswordChange(t *testing.T) {
 		c.Cmd(221, "QUIT")
 		c.ExpectClosed()
 	}
-	steal := func(old *ftptest.Conn, password string) string {
+	steal := func(old *ftptest.Conn, password string, limit time.Duration) string {
 		c := s.enter(t, "", "diego", password)
 		port := c.Passive()
 		thief := old.Secure(c.OpenData(port))
@@ -387,13 +387,13 @@ func TestAttackTicketFromBeforeAPasswordChange(t *testing.T) {
 		case loot := <-got:
 			c.Read()
 			return loot
-		case <-time.After(time.Second):
+		case <-time.After(limit):
 		}
 		receive(t, c, c.OpenData(port))
 		return ""
 	}
 	// The control: while the password stands, the ticket is the account's.
-	if got := steal(first, "secreto"); got != secretFile {
+	if got := steal(first, "secreto", patience); got != secretFile {
 		t.Fatalf("the old ticket got %q: this shows nothing", got)
 	}
 	s.reread(t, 1)
@@ -401,7 +401,7 @@ func TestAttackTicketFromBeforeAPasswordChange(t *testing.T) {
 		t.Fatal(said)
 	}
 	s.reread(t, 2)
-	if got := steal(second, "nuevo"); got != "" {
+	if got := steal(second, "nuevo", time.Second); got != "" {
 		t.Errorf("the ticket from before the change got %q", got)
 	}
 }

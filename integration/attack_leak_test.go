@@ -73,7 +73,7 @@ func TestAttackAbandonedConnections(t *testing.T) {
 		}
 	}
 	open := s.descriptors(t)
-	for end := time.Now().Add(20 * time.Second); open > before && time.Now().Before(end); open = s.descriptors(t) {
+	for end := time.Now().Add(patience); open > before && time.Now().Before(end); open = s.descriptors(t) {
 		time.Sleep(20 * time.Millisecond)
 	}
 	if open > before {

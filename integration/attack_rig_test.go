@@ -139,7 +139,7 @@ func soon(t testing.TB, what string, f func()) {
 	}()
 	select {
 	case <-done:
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatalf("%s: blocked", what)
 	}
 }

@@ -28,7 +28,7 @@ func (s *foreignServer) dial(t *testing.T, change func(*ftpclient.Config)) *ftpc
 	pin, err := pki.ParsePin(s.pin)
 	must(t, err)
 	config := ftpclient.Config{Address: fmt.Sprintf("127.0.0.1:%d", s.Control),
-		TLS: s.trust(t, pki.Policy{Pins: []pki.Pin{pin}}), Timeout: 20 * time.Second}
+		TLS: s.trust(t, pki.Policy{Pins: []pki.Pin{pin}}), Timeout: patience}
 	if change != nil {
 		change(&config)
 	}
@@ -163,7 +163,7 @@ func (s *foreignServer) resumes(t *testing.T, policy pki.Policy, version uint16)
 	if s.reused == nil {
 		return
 	}
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(patience)
 	for s.reused(s.log())-before < made && time.Now().Before(deadline) {
 		time.Sleep(20 * time.Millisecond)
 	}

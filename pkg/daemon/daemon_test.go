@@ -100,7 +100,12 @@ func (h *host) edit(old, new string) {
 	if !strings.Contains(string(text), old) {
 		h.t.Fatalf("%q is not in\n%s", old, text)
 	}
-	if err := os.WriteFile(h.cfg.Users, []byte(strings.ReplaceAll(string(text), old, new)), 0o600); err != nil {
+	// At once, or the server may read half of it.
+	next := h.at("users.next")
+	if err := os.WriteFile(next, []byte(strings.ReplaceAll(string(text), old, new)), 0o600); err != nil {
+		h.t.Fatal(err)
+	}
+	if err := os.Rename(next, h.cfg.Users); err != nil {
 		h.t.Fatal(err)
 	}
 }
@@ -393,9 +398,8 @@ func TestAnAccountThatIsAddedCanLogInWithoutARestart(t *testing.T) {
 		t.Fatal("accounts from nowhere")
 	}
 	h.add(account("eva"))
-	for h.log.wait(t, "users"); d.Accounts() == 0; {
-		<-h.log.more
-	}
+	h.log.wait(t, "users")
+	eventually(t, "the account", func() bool { return d.Accounts() > 0 })
 	h.login(d, "eva").Cmd(257, "PWD")
 }
 

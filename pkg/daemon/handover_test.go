@@ -54,7 +54,7 @@ func TestWhatTheOldServerSaysWhileItHandsOverIsHeard(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(ftptest.Patience):
 		t.Fatal("nothing was granted")
 	}
 	h.login(d, "diego")

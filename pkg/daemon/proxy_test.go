@@ -370,7 +370,7 @@ func open(t *testing.T, addr string, text []byte) net.Conn {
 }
 
 func TestASlowHeaderHoldsNobodyUpAndIsNotWaitedForLong(t *testing.T) {
-	b, addr, refused := proxyPort(t, 300*time.Millisecond)
+	b, addr, refused := proxyPort(t, 2*time.Second)
 	good := header(client, front)
 	slow := []net.Conn{open(t, addr, nil), open(t, addr, good[:1]), open(t, addr, good[:16]), open(t, addr, good[:len(good)-1])}
 	open(t, addr, good)

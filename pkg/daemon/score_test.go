@@ -141,13 +141,22 @@ func (h *host) guess(d *Daemon, addr string) {
 func TestEveryMisdeedAddsToTheScoreOfItsAddress(t *testing.T) {
 	h := newHost(t, account("diego"))
 	h.cfg.BanScore = 1000
-	h.cfg.LoginTimeout = time.Second
 	d, _ := behind(h)
-	d.scores.Policy(limit.ScorePolicy{Limit: 1000, Forget: 24 * time.Hour})
+	quick := newHost(t, account("diego")) // where nobody else is in a hurry
+	quick.cfg.BanScore = 1000
+	quick.cfg.LoginTimeout = time.Second
+	impatient, _ := behind(quick)
+	for _, d := range []*Daemon{d, impatient} {
+		d.scores.Policy(limit.ScorePolicy{Limit: 1000, Forget: 24 * time.Hour})
+	}
 	n := 0
 	for what, m := range misbehaviour {
 		n++
 		addr := fmt.Sprintf("203.0.113.%d", n)
+		h, d := h, d
+		if what == "silence" {
+			h, d = quick, impatient
+		}
 		m.do(h, d, addr)
 		eventually(t, what, func() bool { return d.scores.Points(netip.MustParseAddr(addr)) >= m.points })
 	}

@@ -151,7 +151,7 @@ func TestAConnectionGoesToTheServerThatPromisedIt(t *testing.T) {
 func TestNobodyTakesATransferOfTheOtherServer(t *testing.T) {
 	for _, thiefOf := range []string{"the successor", "the old server"} {
 		attack := func(blind bool) (stolen bool) {
-			two := twoOnOnePort(t, func(c *Config) { c.Grace = 200 * time.Millisecond })
+			two := twoOnOnePort(t, func(c *Config) { c.Grace = time.Minute })
 			two.leave()
 			home, prey := two.heir, two.old
 			if thiefOf == "the old server" {
@@ -190,7 +190,7 @@ func TestNobodyTakesATransferOfTheOtherServer(t *testing.T) {
 // Who shows no ticket is known by address and port alone: nobody else may
 // have a promise there, in neither server.
 func TestAnExclusivePromiseHoldsAcrossBothServers(t *testing.T) {
-	two := twoOnOnePort(t, func(c *Config) { c.Turn, c.Quarantine = 300*time.Millisecond, 100*time.Millisecond })
+	two := twoOnOnePort(t, func(c *Config) { c.Turn, c.Quarantine = time.Second, 100*time.Millisecond })
 	two.leave()
 	plain := two.old.client(loopback, "old", Prefer, nil)
 	plain.tls.ClientSessionCache = nil // it cannot resume
@@ -215,7 +215,7 @@ func TestAHelloInAnyNumberOfPiecesShowsItsTickets(t *testing.T) {
 	go tls.Client(near, c.tls).Handshake()
 	defer near.Close()
 	hello := make([]byte, 16<<10)
-	far.SetDeadline(time.Now().Add(30 * time.Second))
+	far.SetDeadline(time.Now().Add(time.Minute))
 	n, err := far.Read(hello)
 	far.Close()
 	if err != nil {
