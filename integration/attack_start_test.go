@@ -237,7 +237,8 @@ func checkLog(t *testing.T, format, said string) {
 	t.Helper()
 	logged, exact := 0, make(map[string]bool)
 	for line := range strings.Lines(said) {
-		line = strings.TrimSuffix(line, "\n")
+		// Whatever letters the pin has by chance, the attacker has not put there.
+		line = pinForm.ReplaceAllString(strings.TrimSuffix(line, "\n"), "PIN")
 		for _, r := range line {
 			if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 || r == '\u2028' || r == '\u202e' {
 				t.Errorf("a control character %U in the log: %q", r, line)

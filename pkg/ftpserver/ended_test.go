@@ -39,7 +39,7 @@ func TestAKickDoesNotWaitForTheEndOfATransfer(t *testing.T) {
 	s.FTP.Kick(0, "testing")
 	c.Expect(426)
 	c.Expect(421)
-	if took := time.Since(kicked); took > 3*time.Second {
+	if took := time.Since(kicked); took > 8*time.Second { // the end of a transfer may take 10 s
 		t.Errorf("the kick took %v", took)
 	}
 }
@@ -299,7 +299,7 @@ func TestAKickDoesNotWaitForADataPort(t *testing.T) {
 	if code != 421 {
 		t.Errorf("the kick: %d, %v", code, err)
 	}
-	if took := time.Since(kicked); took > 3*time.Second {
+	if took := time.Since(kicked); took > 8*time.Second { // the end of a transfer may take 10 s
 		t.Errorf("the kick took %v", took)
 	}
 }

@@ -12,9 +12,12 @@ import (
 // piece waits for the acknowledgement of the first.
 func TestPiecesOfAHandshakeDoNotWaitForADelayedAcknowledgement(t *testing.T) {
 	const files = 20
-	take := func(wrap func(net.Conn) net.Conn, before func(net.Conn)) time.Duration {
-		start := time.Now()
+	// The quickest of them: what else the machine does delays some, and an
+	// acknowledgement that is held back delays each.
+	take := func(wrap func(net.Conn) net.Conn, before func(net.Conn)) (quickest time.Duration) {
+		quickest = time.Hour
 		for range files {
+			start := time.Now()
 			client, socket := loopback(t)
 			server := wrap(socket)
 			client.SetNoDelay(false)
@@ -35,17 +38,18 @@ func TestPiecesOfAHandshakeDoNotWaitForADelayedAcknowledgement(t *testing.T) {
 					server.Write([]byte("s")) // the server's hello
 				}
 			}
+			quickest = min(quickest, time.Since(start))
 		}
-		return time.Since(start)
+		return quickest
 	}
 	bare := func(c net.Conn) net.Conn { return c }
 	held := take(bare, func(net.Conn) {})
-	if held < files*20*time.Millisecond {
-		t.Skipf("this kernel did not hold acknowledgements back: %v for %d files", held, files)
+	if held < 20*time.Millisecond {
+		t.Skipf("this kernel did not hold acknowledgements back: %v for a file", held)
 	}
 	for name, wrap := range map[string]func(net.Conn) net.Conn{"net": bare, "direct": Direct} {
 		if prompt := take(wrap, AckAtOnce); prompt > held/2 {
-			t.Errorf("%s: %d files took %v, and %v without prompt acknowledgements", name, files, prompt, held)
+			t.Errorf("%s: each of %d files took %v, and %v without prompt acknowledgements", name, files, prompt, held)
 		}
 	}
 }

@@ -102,7 +102,7 @@ func pairIn(t *testing.T) Files {
 // client saw of it.
 func shake(t *testing.T, server, client *tls.Config) (tls.ConnectionState, error) {
 	a, b := net.Pipe()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	a.SetDeadline(deadline)
 	b.SetDeadline(deadline)
 	done := make(chan struct{})

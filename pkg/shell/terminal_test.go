@@ -450,7 +450,7 @@ func TestCtrlZStopsTheJobAndItGoesOnWhereItWas(t *testing.T) {
 	p := newPerson(t, 80)
 	cmd := exec.Command(bash, "--norc", "--noprofile", "-i")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = p.Slave, p.Slave, p.Slave
-	cmd.Env = append(os.Environ(), "PS1=$ ", "TERM=dumb", "HISTFILE=", childVariable+"=1")
+	cmd.Env = append(os.Environ(), "PS1=$ ", "TERM=dumb", "HISTFILE=", "LC_ALL=C.UTF-8", childVariable+"=1")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
