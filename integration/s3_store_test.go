@@ -122,7 +122,7 @@ func (s *objectStore) startSite(at string, args ...string) *site {
 }
 
 func (s *objectStore) settings(dir, at string) {
-	text := fmt.Sprintf("s3_endpoint: http://%s\ns3_region: us-east-1\ns3_access_key: %s\ns3_secret_key: %s\n", at, storeKey, storeSecret)
+	text := fmt.Sprintf("s3_endpoint: http://%s\ns3_region: us-east-1\ns3_in_clear: true\ns3_access_key: %s\ns3_secret_key: %s\n", at, storeKey, storeSecret)
 	must(s.t, os.WriteFile(filepath.Join(dir, "ftps.yaml"), []byte(text), 0o600))
 }
 

@@ -295,7 +295,7 @@ func daemonConfig(set *config.Server, lang catalog.Lang) daemon.Config {
 
 		S3: daemon.S3{
 			Endpoint: set.S3Endpoint, Region: set.S3Region, AccessKey: set.S3AccessKey,
-			SecretKey: set.S3SecretKey, CA: set.S3CA,
+			SecretKey: set.S3SecretKey, CA: set.S3CA, InClear: set.S3InClear,
 		},
 
 		Wall:    wall.Mode(set.Landlock),

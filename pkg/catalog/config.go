@@ -166,6 +166,8 @@ var configRows = []Row{
 	{Key: "config.help.s3_secret_file", EN: "`file` with that secret, in the place of s3_secret_key", ES: "`archivo` con ese secreto, en lugar de s3_secret_key"},
 	{Key: "config.help.s3_ca", EN: "PEM `file` of the authorities that vouch for the store, where they are none of the system's",
 		ES: "`archivo` PEM de las autoridades que avalan el almacén, si no son del sistema"},
+	{Key: "config.help.s3_in_clear", EN: "allow an http:// store on another machine, over a wire that nobody else reaches",
+		ES: "permitir un almacén http:// en otra máquina, por un cable al que nadie más llega"},
 	{Key: "config.value.store", EN: "%s is not the address of a store: https://host[:port], without credentials",
 		ES: "%s no es la dirección de un almacén: https://equipo[:puerto], sin credenciales"},
 	{Key: "config.example.secret", EN: "environment %s, no flag", ES: "entorno %s, sin opción"},

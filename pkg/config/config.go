@@ -79,6 +79,7 @@ type Server struct {
 
 	S3Endpoint                                             *url.URL // nil is none
 	S3Region, S3AccessKey, S3SecretKey, S3SecretFile, S3CA string
+	S3InClear                                              bool
 
 	Webhook, WebhookSecretFile, Hook string
 	HookTimeout                      time.Duration

@@ -89,6 +89,8 @@ func Settings() []Setting {
 			parse: text(func(s *Server) *string { return &s.S3SecretFile })},
 		{Name: "s3-ca", Group: files, Help: "config.help.s3_ca",
 			parse: text(func(s *Server) *string { return &s.S3CA })},
+		{Name: "s3-in-clear", Default: "false", Bool: true, Group: files, Help: "config.help.s3_in_clear",
+			parse: boolean(func(s *Server) *bool { return &s.S3InClear })},
 		{Name: "umask", Default: "027", Octal: true, Live: true, Group: files, Help: "config.help.umask",
 			parse: parseUmask},
 		{Name: "no-fsync", Default: "false", Bool: true, Live: true, Group: files, Help: "config.help.no_fsync",

@@ -68,7 +68,7 @@ func Check(cfg Config) (wrong, warnings []error) {
 	}
 	store, err := connectStore(cfg.S3)
 	note(err)
-	if warning := clearWire(cfg.S3); warning != nil {
+	if warning := clearWire(cfg.S3); warning != nil && err == nil {
 		warnings = append(warnings, warning)
 	}
 	if err == nil {

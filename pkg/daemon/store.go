@@ -26,6 +26,7 @@ type S3 struct {
 	AccessKey string
 	SecretKey string
 	CA        string // PEM file of the authorities that vouch for the store, or ""
+	InClear   bool   // a store on another machine may be spoken to without TLS
 }
 
 // storeLimit bounds what a login, or the start, waits for a store to answer.
@@ -45,6 +46,9 @@ func connectStore(c S3) (*s3fs.Store, error) {
 	if c.Endpoint == nil {
 		return nil, nil
 	}
+	if err := clearWire(c); err != nil && !c.InClear {
+		return nil, fault.Wrap(err, "cli.server.store.refused", c.Endpoint.Redacted())
+	}
 	options := s3fs.Options{Endpoint: c.Endpoint, Region: c.Region, AccessKey: c.AccessKey, SecretKey: c.SecretKey}
 	if c.CA != "" {
 		pool, err := pki.LoadPool(c.CA)
@@ -56,8 +60,10 @@ func connectStore(c S3) (*s3fs.Store, error) {
 	return s3fs.Connect(options)
 }
 
-// clearWire warns of a store on another machine that is spoken to without TLS.
-// It is not refused: the wire may be one that nobody else reaches.
+// clearWire is about a store on another machine that is spoken to without TLS:
+// files and listings could be read and changed on their way, against all that
+// the server promises. Only who has a wire that nobody else reaches may ask
+// for it, and is warned.
 func clearWire(c S3) error {
 	if c.Endpoint == nil || c.Endpoint.Scheme == "https" {
 		return nil

@@ -64,7 +64,7 @@ func TestAnAccountInAStoreThatIsAwayIsToldSoAndTheOthersGoOn(t *testing.T) {
 
 // A store on another machine may be spoken to without TLS, where nobody else
 // reaches the wire; who did not mean it is told.
-func TestAStoreOnAnotherMachineWithoutTLSIsWarnedOf(t *testing.T) {
+func TestAStoreOnAnotherMachineWithoutTLSIsRefusedUnlessItIsAskedForAndThenWarnedOf(t *testing.T) {
 	for address, warned := range map[string]bool{
 		"https://store.invalid": false, "http://127.0.0.1:9000": false, "http://[::1]:9000": false, "http://localhost": false,
 		"http://store.invalid:9000": true, "http://192.0.2.1": true, "http://localhost.example": true,
@@ -80,6 +80,13 @@ func TestAStoreOnAnotherMachineWithoutTLSIsWarnedOf(t *testing.T) {
 	h := newHost(t, account("diego"))
 	u, _ := url.Parse("http://store.invalid:9000")
 	h.cfg.S3 = S3{Endpoint: u, Region: "us-east-1", AccessKey: "name", SecretKey: "hidden"}
+	if wrong, _ := Check(h.cfg); !strings.Contains(catalog.Explain(catalog.English, errors.Join(wrong...)), "s3_in_clear") {
+		t.Errorf("%v", wrong)
+	}
+	if d, err := New(h.cfg); err == nil {
+		t.Errorf("it starts: %v", d)
+	}
+	h.cfg.S3.InClear = true
 	h.start()
 	h.log.wait(t, "store-clear")
 	if _, warnings := Check(h.cfg); !strings.Contains(catalog.Explain(catalog.English, errors.Join(warnings...)), "in the clear") {
