@@ -58,11 +58,14 @@ type session struct {
 	folder   vfs.Name
 	transfer *transfer // in progress, or nil
 
-	// over says that the loop must end; cause why, nil after QUIT. deep says
-	// that it must go on elsewhere.
-	over  bool
-	cause error
-	deep  bool
+	// over says that the loop must end; cause why, nil after QUIT. leaving is
+	// who waits for the transfer in progress before it does.
+	over    bool
+	cause   error
+	leaving *farewell
+
+	// deep is when the loop must go on elsewhere; zero is never.
+	deep time.Time
 
 	exit    chan farewell // from other goroutines; holds one
 	alarm   alarm         // rung by them behind exit
@@ -202,9 +205,13 @@ func (s *session) serve(implicit bool, refused error, gone func()) {
 	s.stretch(func() { s.begin(ctx, cancel, implicit, refused) }, ctx, cancel, gone)
 }
 
+// deepWait is how long a session stays on the stack of its handshake.
+const deepWait = 50 * time.Millisecond
+
 // stretch does what a session does until it is over. A handshake takes a deep
 // stack, which its goroutine would keep for as long as it waits for commands:
-// behind one the session goes on in a goroutine of its own, and this one ends.
+// a session that is still there a while behind one goes on in a goroutine of
+// its own, and this one ends. Many are not: to go on elsewhere wakes a thread.
 // To have another goroutine do the handshake would cost more: the two would
 // wait for each other.
 func (s *session) stretch(do func(), ctx context.Context, cancel context.CancelCauseFunc, gone func()) {
@@ -216,11 +223,11 @@ func (s *session) stretch(do func(), ctx context.Context, cancel context.CancelC
 			}
 		}()
 		do()
-		moved = s.deep && !s.over
+		moved = s.settles()
 		return nil
 	})
 	if moved {
-		s.deep = false
+		s.deep = time.Time{}
 		go s.stretch(func() { s.loop(ctx, cancel) }, ctx, cancel, gone)
 		return
 	}
@@ -276,8 +283,7 @@ func (s *session) loop(ctx context.Context, cancel context.CancelCauseFunc) {
 	elsewhere := func() bool {
 		return len(s.exit) > 0 || ctx.Err() != nil || s.transfer != nil && len(s.transfer.done) > 0
 	}
-	var last *farewell
-	for !s.over && !s.deep {
+	for !s.over && !s.settles() {
 		// A line is asked for only when it can be heard: while a serial
 		// command waits for the transfer, the client's next line waits too.
 		var waited chan line
@@ -289,14 +295,18 @@ func (s *session) loop(ctx context.Context, cancel context.CancelCauseFunc) {
 			if !s.control.lines.more() {
 				s.flush()
 			}
-			l, ok := s.control.lines.here(until, elsewhere)
+			wake := until
+			if s.transfer == nil && !s.deep.IsZero() && s.deep.Before(until) {
+				wake = s.deep
+			}
+			l, ok := s.control.lines.here(wake, elsewhere)
 			if ok {
 				s.trace(l)
 				s.hear(ctx, l)
 				continue
 			}
 			if !elsewhere() && (s.transfer != nil || time.Now().Before(until)) {
-				continue // rung for what has been seen to
+				continue // rung for what has been seen to, or to settle
 			}
 		} else if l := s.control.held; l == nil {
 			s.control.lines.ask()
@@ -323,12 +333,12 @@ func (s *session) loop(ctx context.Context, cancel context.CancelCauseFunc) {
 			s.hear(ctx, l)
 		case err := <-done:
 			s.settle(err)
-			if last != nil {
-				s.dismiss(*last)
+			if s.leaving != nil {
+				s.dismiss(*s.leaving)
 			}
 		case f := <-s.exit:
 			if f.wait && s.transfer != nil {
-				last = &f
+				s.leaving = &f
 				continue
 			}
 			s.stopTransfer(errKicked)
@@ -344,6 +354,11 @@ func (s *session) loop(ctx context.Context, cancel context.CancelCauseFunc) {
 	if s.over {
 		cancel(errControlLost)
 	}
+}
+
+// settles reports whether the session is to go on with a small stack.
+func (s *session) settles() bool {
+	return !s.over && s.transfer == nil && !s.deep.IsZero() && !time.Now().Before(s.deep)
 }
 
 // patience is how long the next command may take.
@@ -409,11 +424,12 @@ func (s *session) close(cancel context.CancelCauseFunc) {
 	s.srv.early.remove(s)
 	cancel(errControlLost)
 	s.stopTransfer(errControlLost)
-	s.flush()
 	s.port.drop()
 	who := s.info // the last event tells who it was
 	s.logout()
 	s.data.Close()
+	layer.Hold(s.control.raw) // the last reply and the end in one packet
+	s.flush()
 	if s.control.tls != nil {
 		layer.End(s.control.tls, s.control.raw, closeGrace)
 	} else {
@@ -452,7 +468,6 @@ func (s *session) secure(ctx context.Context) error {
 	conn := tls.Server(layer.StrictEOF(s.control.raw), s.withHost(s.data.ControlTLS()))
 	s.control.raw.SetDeadline(time.Now().Add(s.cfg.HandshakeTimeout))
 	stop := context.AfterFunc(ctx, func() { s.control.raw.Close() })
-	s.deep = true
 	layer.Deepen()
 	// Not HandshakeContext, which takes a goroutine more to hear of its end.
 	err := guard(conn.Handshake)
@@ -471,6 +486,7 @@ func (s *session) secure(ctx context.Context) error {
 		s.emit(event.HandshakeFailed{Session: s.info, Err: err})
 		return err
 	}
+	s.deep = time.Now().Add(deepWait)
 	s.srv.early.step(s)
 	s.control.tls = conn
 	s.control.conn = conn
@@ -484,9 +500,13 @@ func (s *session) secure(ctx context.Context) error {
 }
 
 // send sends a reply, together with the next one where the command for that
-// is here already: each of many small files in MODE B has three.
+// is here already: each of many small files in MODE B has three. The last
+// reply of a session goes with its end.
 func (s *session) send(r reply) {
 	s.queue(r)
+	if s.over {
+		return // the last words go with the end
+	}
 	if !s.params.mode.stays || len(s.control.unsent) > maxUnsent || !s.control.lines.more() {
 		s.flush()
 	}

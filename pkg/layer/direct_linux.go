@@ -44,6 +44,7 @@ type direct struct {
 	in, out half
 	ack     bool    // the next read that has to wait is to be acknowledged at once
 	more    uintptr // MSG_MORE where the end follows what is written
+	held    uintptr // the same, for all that is written
 }
 
 // half is one direction.
@@ -127,13 +128,19 @@ func (d *direct) Write(b []byte) (int, error) { return d.write(b, 0) }
 // WriteLast is what the function of that name is about.
 func (d *direct) WriteLast(b []byte) (int, error) { return d.write(b, syscall.MSG_MORE) }
 
+func (d *direct) hold() {
+	d.out.mu.Lock()
+	defer d.out.mu.Unlock()
+	d.held = syscall.MSG_MORE
+}
+
 func (d *direct) write(b []byte, more uintptr) (int, error) {
 	if len(b) == 0 || len(b) > directMost {
 		return d.Conn.Write(b)
 	}
 	d.out.mu.Lock()
 	defer d.out.mu.Unlock()
-	d.more = more
+	d.more = more | d.held
 	n, errno, err := d.out.run(d.raw.Write, b)
 	return n, d.explain("write", errno, err)
 }

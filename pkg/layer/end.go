@@ -55,6 +55,9 @@ func EndWithin(tc *tls.Conn, raw net.Conn, timeout, rest time.Duration) error {
 			return err
 		}
 	}
+	if !gathers {
+		Hold(raw)
+	}
 	err := tc.CloseWrite()
 	if err == nil {
 		// CloseWrite leaves an expired write deadline behind, which would

@@ -40,3 +40,12 @@ func WriteLast(c net.Conn, b []byte) (int, error) {
 	}
 	return c.Write(b)
 }
+
+// Hold says that CloseWrite follows whatever is written to c from here on. It
+// goes out together then, as with [WriteLast], and at the latest when c is
+// closed.
+func Hold(c net.Conn) {
+	if h, ok := c.(interface{ hold() }); ok {
+		h.hold()
+	}
+}
