@@ -21,16 +21,25 @@ func suspend() {
 	}
 	select {
 	case <-woken:
-	case <-time.After(200 * time.Millisecond): // nobody to wake us: it was ignored
+	case <-time.After(200 * time.Millisecond):
+		// Nobody to wake us, for it was ignored; or a busy machine comes to it
+		// later, and watchWoken hears of its end.
 	}
 }
 
-func (t *Terminal) watchWidth(changed func()) {
-	t.resized = make(chan os.Signal, 1)
-	signal.Notify(t.resized, syscall.SIGWINCH)
-	go func(resized chan os.Signal) {
-		for range resized {
-			changed()
+// watchWoken calls woken whenever the job goes on.
+func (t *Terminal) watchWoken(woken func()) { t.listen(syscall.SIGCONT, woken) }
+
+func (t *Terminal) watchWidth(changed func()) { t.listen(syscall.SIGWINCH, changed) }
+
+// listen calls do at each such signal until Close.
+func (t *Terminal) listen(sig os.Signal, do func()) {
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, sig)
+	t.signals = append(t.signals, heard)
+	go func() {
+		for range heard {
+			do()
 		}
-	}(t.resized)
+	}()
 }

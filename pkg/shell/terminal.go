@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/chzyer/readline"
@@ -27,7 +28,7 @@ type Terminal struct {
 	in, out *os.File
 	editor  *readline.Instance // nil before start
 	stdin   *readline.CancelableStdin
-	resized chan os.Signal
+	signals []chan os.Signal // that are listened to
 }
 
 // NewTerminal returns the terminal of a process; both files must be one.
@@ -170,16 +171,37 @@ func (t *Terminal) secretLine() (string, error) {
 // start hands the keyboard to the line editor.
 func (t *Terminal) start(complete readline.AutoCompleter, history []string) error {
 	fd := int(t.in.Fd())
-	var cooked *readline.State
-	raw := func() (err error) {
-		cooked, err = readline.MakeRaw(fd)
+	var mode sync.Mutex
+	var cooked *readline.State // before it was made raw
+	var isRaw bool
+	raw := func() error {
+		mode.Lock()
+		defer mode.Unlock()
+		before, err := readline.MakeRaw(fd)
+		if err == nil {
+			cooked, isRaw = before, true
+		}
 		return err
 	}
 	exitRaw := func() error {
+		mode.Lock()
+		defer mode.Unlock()
 		if cooked == nil {
 			return nil
 		}
+		isRaw = false
 		return readline.Restore(fd, cooked)
+	}
+	// rawAgain takes the terminal back from whoever had it while the job was
+	// stopped, where a line is being read.
+	rawAgain := func() bool {
+		mode.Lock()
+		defer mode.Unlock()
+		if isRaw {
+			_ = readline.Restore(fd, cooked)
+			_, _ = readline.MakeRaw(fd)
+		}
+		return isRaw
 	}
 	t.stdin = readline.NewCancelableStdin(t.in)
 	editor, err := readline.NewEx(&readline.Config{
@@ -209,6 +231,11 @@ func (t *Terminal) start(complete readline.AutoCompleter, history []string) erro
 		return err
 	}
 	t.editor = editor
+	t.watchWoken(func() {
+		if rawAgain() {
+			editor.Refresh()
+		}
+	})
 	for _, line := range history {
 		_ = editor.SaveHistory(line)
 	}
@@ -263,8 +290,11 @@ func (t *Terminal) Close() error {
 	if t.editor == nil {
 		return nil
 	}
-	signal.Stop(t.resized)
-	close(t.resized)
+	for _, heard := range t.signals {
+		signal.Stop(heard)
+		close(heard)
+	}
+	t.signals = nil
 	// Its own Close waits for a read that only this ends.
 	_ = t.stdin.Close()
 	err := t.editor.Close()

@@ -8,6 +8,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -442,12 +444,13 @@ func TestCtrlCEndsTheCommandAndNotTheSession(t *testing.T) {
 	p.leaves(ended)
 }
 
-func TestCtrlZStopsTheJobAndItGoesOnWhereItWas(t *testing.T) {
+// bashAt runs bash at the person's terminal until it has its prompt.
+func bashAt(t *testing.T, p *person) (ended chan error) {
+	t.Helper()
 	bash, err := exec.LookPath("bash")
 	if err != nil {
 		t.Skip("job control needs bash")
 	}
-	p := newPerson(t, 80)
 	cmd := exec.Command(bash, "--norc", "--noprofile", "-i")
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = p.Slave, p.Slave, p.Slave
 	cmd.Env = append(os.Environ(), "PS1=$ ", "TERM=dumb", "HISTFILE=", "LC_ALL=C.UTF-8", childVariable+"=1")
@@ -455,21 +458,16 @@ func TestCtrlZStopsTheJobAndItGoesOnWhereItWas(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
+	ended = make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	t.Cleanup(func() { _ = cmd.Process.Kill() })
+	p.Sees("$ ")
+	return ended
+}
 
-	p.Sees("$ ")
-	p.Types("'" + os.Args[0] + "'\n")
-	p.prompted()
-	p.Types("pw")
-	p.Sees("ftp> pw")
-	p.Types("\x1a")
-	p.Sees("Stopped")
-	p.Sees("$ ")
-	p.Types("echo $((40+2))\n") // the terminal is bash's again, and cooked
-	p.Sees("\n42")
-	p.Sees("$ ")
+// goesOn has a stopped job come back to its line, and all of it end.
+func (p *person) goesOn(bash chan error) {
+	p.t.Helper()
 	p.Types("fg\n")
 	p.Sees("ftp> pw")
 	p.Types("d\r")
@@ -480,10 +478,52 @@ func TestCtrlZStopsTheJobAndItGoesOnWhereItWas(t *testing.T) {
 	p.Sees("$ ")
 	p.Types("exit\n")
 	select {
-	case <-ended:
-	case <-time.After(time.Minute):
-		t.Fatalf("bash did not end; seen %q", p.Transcript())
+	case <-bash:
+	case <-time.After(terminal.Patience):
+		p.t.Fatalf("bash did not end; seen %q", p.Transcript())
 	}
+}
+
+func TestCtrlZStopsTheJobAndItGoesOnWhereItWas(t *testing.T) {
+	p := newPerson(t, 80)
+	ended := bashAt(t, p)
+	p.Types("'" + os.Args[0] + "'\n")
+	p.prompted()
+	p.Types("pw")
+	p.Sees("ftp> pw")
+	p.Types("\x1a")
+	p.Sees("Stopped")
+	p.Sees("$ ")
+	p.Types("echo $((40+2))\n") // the terminal is bash's again, and cooked
+	p.Sees("\n42")
+	p.Sees("$ ")
+	p.goesOn(ended)
+}
+
+// On a busy machine the stop that Ctrl-Z asks for came when the shell had
+// given up on it: the job went on without its prompt, and at a terminal that
+// was not raw. So it does when somebody else stops it.
+func TestAJobThatIsStoppedAtAnyTimeGoesOnWhereItWas(t *testing.T) {
+	p := newPerson(t, 80)
+	ended := bashAt(t, p)
+	p.Types("sh -c 'echo it is $$; exec " + os.Args[0] + "'\n")
+	p.prompted()
+	m := regexp.MustCompile(`it is (\d+)\r`).FindStringSubmatch(p.Transcript())
+	if m == nil {
+		t.Fatalf("no process in %q", p.Transcript())
+	}
+	job, err := strconv.Atoi(m[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Types("pw")
+	p.Sees("ftp> pw")
+	if err := syscall.Kill(-job, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	p.Sees("Stopped")
+	p.Sees("$ ")
+	p.goesOn(ended)
 }
 
 // What is printed while a line is being typed comes above it, in whole lines,
