@@ -19,9 +19,7 @@ func TestARateIsLiftedInTheMiddleOfATransfer(t *testing.T) {
 	reload := func(text string) {
 		t.Helper()
 		before := strings.Count(s.out.String(), `"msg":"users"`)
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		s.accounts(t, text, 0o600)
 		s.out.wait(t, `(?s)(`+`"msg":"users".*){`+string(rune('1'+before))+`}`)
 	}
 	s.out.wait(t, `"msg":"users"`) // the first reading

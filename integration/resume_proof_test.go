@@ -21,7 +21,7 @@ func TestAnUploadTakenUpAgainIsProvenByTheServersHashOfThePart(t *testing.T) {
 			s := startServer(t, []string{"diego", "secreto"})
 			home := filepath.Join(s.dir, "srv", "diego")
 			local, there := filepath.Join(s.dir, "film"), filepath.Join(home, "film")
-			data := seeded(3<<20, 44)
+			data := seeded(16<<20, 44) // seven seconds from where it is looked at to its end
 			when := time.Date(2024, 5, 6, 7, 8, 9, 0, time.UTC)
 			put := func() {
 				t.Helper()
@@ -39,10 +39,10 @@ func TestAnUploadTakenUpAgainIsProvenByTheServersHashOfThePart(t *testing.T) {
 			var out bytes.Buffer
 			cmd.Dir, cmd.Env, cmd.Stdin = s.dir, cleanEnv(s.dir), strings.NewReader("secreto\n")
 			cmd.Stdout, cmd.Stderr = &out, &out
+			c := s.dial(t, "diego", "secreto")
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
-			c := s.dial(t, "diego", "secreto")
 			deadline := time.Now().Add(patience)
 			for grown := false; !grown; time.Sleep(5 * time.Millisecond) {
 				parts, _ := filepath.Glob(filepath.Join(home, ".ftps-part-*"))

@@ -246,12 +246,15 @@ func TestAProgramGetsHostileNamesAsWordsAndNothingOfTheServers(t *testing.T) {
 }
 
 func TestAProgramThatFailsOrTakesTooLongIsTold(t *testing.T) {
-	for text, key := range map[string]string{
-		"echo it went wrong >&2; exit 3": "exit status 3",
-		"sleep 600 & sleep 600":          "hook.program.slow",
+	for text, c := range map[string]struct {
+		time time.Duration
+		key  string
+	}{
+		"echo it went wrong >&2; exit 3": {patience, "exit status 3"},
+		"sleep 600 & sleep 600":          {time.Second, "hook.program.slow"},
 	} {
 		failed := make(chan error, 1)
-		p, err := NewProgram(ProgramOptions{Path: script(t, text), Time: 2 * time.Second, Failed: func(err error) { failed <- err }})
+		p, err := NewProgram(ProgramOptions{Path: script(t, text), Time: c.time, Failed: func(err error) { failed <- err }})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -260,7 +263,7 @@ func TestAProgramThatFailsOrTakesTooLongIsTold(t *testing.T) {
 		if p.Counts() != (Counts{Failed: 1}) {
 			t.Errorf("%s: %+v", text, p.Counts())
 		}
-		if err := <-failed; !strings.Contains(err.Error(), key) {
+		if err := <-failed; !strings.Contains(err.Error(), c.key) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
