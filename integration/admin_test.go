@@ -48,9 +48,7 @@ func startAdministered(t *testing.T, settings string) *administered {
 
 func (a *administered) settings(t *testing.T, text string) {
 	t.Helper()
-	if err := os.WriteFile(filepath.Join(a.dir, "ftps.yaml"), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	swap(t, filepath.Join(a.dir, "ftps.yaml"), text, 0o600)
 }
 
 // admin gives a command that must succeed and returns what it printed.

@@ -97,7 +97,13 @@ func (s *server) plant(t testing.TB, user, name, content string) {
 // under its name.
 func (s *server) accounts(t testing.TB, content string, mode os.FileMode) {
 	t.Helper()
-	path := filepath.Join(s.dir, "users.yaml")
+	swap(t, filepath.Join(s.dir, "users.yaml"), content, mode)
+}
+
+// swap puts a whole file in the place of another: whoever watches it never
+// reads half of it, or none.
+func swap(t testing.TB, path, content string, mode os.FileMode) {
+	t.Helper()
 	if err := os.WriteFile(path+".new", []byte(content), mode); err != nil {
 		t.Fatal(err)
 	}

@@ -115,9 +115,7 @@ func TestNothingFailsWhileAServerUnderLoadIsChanged(t *testing.T) {
 	settings := filepath.Join(dir, "ftps.yaml")
 	set := func(banner string) {
 		t.Helper()
-		if err := os.WriteFile(settings, []byte("no_fsync: true\nbanner: "+banner+"\n"), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		swap(t, settings, "no_fsync: true\nbanner: "+banner+"\n", 0o600)
 	}
 	set("first")
 	sockets, err := os.MkdirTemp("", "s") // a socket's path is short

@@ -203,7 +203,11 @@ func TestAChangeOfTheSettingsFileIsAReload(t *testing.T) {
 	h.cfg.Settings = h.at("ftps.yaml")
 	write := func(banner string) {
 		t.Helper()
-		if err := os.WriteFile(h.cfg.Settings, []byte(banner), 0o600); err != nil {
+		next := h.at("ftps.next") // put in its place at once: an empty file has a banner too
+		if err := os.WriteFile(next, []byte(banner), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(next, h.cfg.Settings); err != nil {
 			t.Fatal(err)
 		}
 	}
