@@ -10,6 +10,7 @@ import (
 	"ftps/pkg/dataport"
 	"ftps/pkg/event"
 	"ftps/pkg/ftp"
+	"ftps/pkg/layer"
 	"ftps/pkg/vfs"
 )
 
@@ -164,6 +165,7 @@ func (s *session) aside(ctx context.Context, r *row, work func(ctx context.Conte
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
+		layer.Deepen()
 		err = guard(func() error { return work(ctx) })
 	}()
 	// Most such work takes no time after all, and to listen meanwhile would

@@ -136,10 +136,11 @@ type batching struct {
 	conn  *ftpclient.Conn
 	root  *os.Root
 	pipe  *ftpclient.Pipeline
-	ahead bool  // each file goes with its STOR
-	sums  *sums // of one file after the other
-	broke bool  // the data connection, or both
-	final error // ends the run, for uploads once what is in line has been answered
+	ahead bool   // each file goes with its STOR
+	sums  *sums  // of one file after the other
+	data  []byte // of the file that came last
+	broke bool   // the data connection, or both
+	final error  // ends the run, for uploads once what is in line has been answered
 	alone []Item
 	again []Item
 }
@@ -245,14 +246,17 @@ func (b *batching) retrieve(item Item) (Done, error) {
 }
 
 // fetch reads one file into memory, up to the length that was listed and not
-// a byte more.
+// a byte more. What it returns is there until the next.
 func (b *batching) fetch(item Item) ([]byte, error) {
 	d, err := b.pipe.Download()
 	if err != nil {
 		return nil, err
 	}
 	b.run.t.tell(Started{Item: item})
-	data := make([]byte, item.Size+1)
+	if int64(len(b.data)) <= item.Size {
+		b.data = make([]byte, item.Size+1)
+	}
+	data := b.data[:item.Size+1]
 	n, err := io.ReadFull(d, data)
 	switch {
 	case err == nil:

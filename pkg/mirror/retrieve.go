@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"time"
 
 	"ftps/pkg/ftpclient"
@@ -380,21 +381,30 @@ func fill(m *meter, r io.Reader, buf []byte) (n int, err error) {
 // meter tells of moved bytes often enough for a slow line and seldom enough
 // for a fast one.
 type meter struct {
-	run  *run
-	item Item
-	n    int64
-	last time.Time
+	run   *run
+	item  Item
+	n     int64
+	last  time.Time
+	aside time.Time // when the goroutine last stepped aside
 }
 
 const (
 	tellBytes = 256 << 10
 	tellEvery = 100 * time.Millisecond
+	// asideEvery is how often a copy lets others have the processor: Go's
+	// watchdog else takes it away after 10 ms, and in each system call behind.
+	asideEvery = 5 * time.Millisecond
 )
 
 func (m *meter) add(n int) {
 	m.n += int64(n)
-	if m.n >= tellBytes || time.Since(m.last) >= tellEvery {
+	now := time.Now()
+	if m.n >= tellBytes || now.Sub(m.last) >= tellEvery {
 		m.flush()
+	}
+	if now.Sub(m.aside) >= asideEvery {
+		m.aside = now
+		runtime.Gosched()
 	}
 }
 
