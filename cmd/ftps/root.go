@@ -68,7 +68,7 @@ func (a *app) run(args []string) int {
 	lang, langErr := a.findLang(args)
 	a.lang = lang
 	root := a.newRoot()
-	root.SetArgs(args)
+	root.SetArgs(append([]string{}, args...)) // for nil it takes the process's own
 	err := langErr
 	if err == nil {
 		err = root.ExecuteContext(context.Background())

@@ -53,6 +53,15 @@ func TestHelpSpeaksBothLanguagesAndNamesEverySetting(t *testing.T) {
 	says(t, d.out.String(), "Comandos:", "server", "client")
 }
 
+// The words of the test's own command line were taken for the program's.
+func TestACommandLineWithoutWordsHasNone(t *testing.T) {
+	defer func(own []string) { os.Args = own }(os.Args)
+	os.Args = []string{"ftps", "frobnicate"}
+	d := newDesk(t)
+	d.want(0, d.types(""))
+	says(t, d.out.String(), "server", "client")
+}
+
 func TestMistakesOfTheCommandLineAreExitCode2WithAHint(t *testing.T) {
 	d := newDesk(t)
 	for _, c := range []struct {
