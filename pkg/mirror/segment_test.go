@@ -34,8 +34,9 @@ func TestOneBigFileComesOverSeveralConnections(t *testing.T) {
 	if got := files(t, dir); len(got) != 1 || got["f"] != string(want) {
 		t.Errorf("%d files, or another content", len(got))
 	}
-	if lines.Load() != 4 {
-		t.Errorf("%d connections", lines.Load())
+	// A segment that is done lends its connection to one that has not begun.
+	if n := lines.Load(); n < 2 || n > 4 {
+		t.Errorf("%d connections", n)
 	}
 	if d := of[mirror.Done](told); len(d) != 1 || d[0].Verified != mirror.ByHash {
 		t.Errorf("%+v", d)

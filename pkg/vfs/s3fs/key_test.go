@@ -151,6 +151,7 @@ func TestAHomeIsABucketAndAPrefix(t *testing.T) {
 // A connection to a store that stands still ends, and one that is slow in
 // one direction only does not.
 func TestAConnectionThatStandsStillEndsAndASlowOneDoesNot(t *testing.T) {
+	t.Parallel()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -163,7 +164,7 @@ func TestAConnectionThatStandsStillEndsAndASlowOneDoesNot(t *testing.T) {
 			taken <- c
 		}
 	}()
-	conn, err := dialer(300*time.Millisecond)(t.Context(), "tcp", l.Addr().String())
+	conn, err := dialer(time.Second)(t.Context(), "tcp", l.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +178,7 @@ func TestAConnectionThatStandsStillEndsAndASlowOneDoesNot(t *testing.T) {
 	}()
 	beat := time.NewTicker(20 * time.Millisecond)
 	defer beat.Stop()
-	for range 50 { // a second, over three times the patience
+	for range 100 { // two seconds, twice the patience
 		<-beat.C
 		if _, err := conn.Write([]byte("x")); err != nil {
 			t.Fatalf("slow: %v", err)
