@@ -31,6 +31,9 @@ func prisoner(t *testing.T) (*server, *ftptest.Conn, outside) {
 	if err := os.WriteFile(filepath.Join(out.dir, "secret"), []byte(outsideSecret), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Chmod(filepath.Join(out.dir, "secret"), 0o644); err != nil { // whatever the umask
+		t.Fatal(err)
+	}
 	return s, s.enter(t, "", "diego", "secreto"), out
 }
 

@@ -34,6 +34,9 @@ func newWorld(t *testing.T) *world {
 		if err := os.Mkdir(d, 0o755); err != nil {
 			t.Fatal(err)
 		}
+		if err := os.Chmod(d, 0o755); err != nil { // whatever the umask
+			t.Fatal(err)
+		}
 	}
 	w.plant(w.outside, "secret", secret)
 	w.FS = open(t, w.home)
@@ -44,7 +47,11 @@ func newWorld(t *testing.T) *world {
 // plant writes a file as somebody on the machine would.
 func (w *world) plant(dir, base, content string) {
 	w.Helper()
-	if err := os.WriteFile(filepath.Join(dir, base), []byte(content), 0o644); err != nil {
+	path := filepath.Join(dir, base)
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		w.Fatal(err)
+	}
+	if err := os.Chmod(path, 0o644); err != nil { // whatever the umask
 		w.Fatal(err)
 	}
 }
