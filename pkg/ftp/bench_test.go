@@ -42,7 +42,7 @@ func BenchmarkReadLine(b *testing.B) {
 }
 
 func BenchmarkParseFactsLine(b *testing.B) {
-	line := string(AppendFacts(nil, full, AllFacts))
+	line := string(AppendFacts(nil, &full, AllFacts))
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := ParseFactsLine(line); err != nil {

@@ -30,13 +30,13 @@ const (
 var factTable = [...]struct {
 	fact   Facts
 	name   string
-	append func(b []byte, e Entry) []byte // by value: a pointer through a table would escape
+	append func(b []byte, e *Entry) []byte
 	parse  func(e *Entry, value string) bool
 }{
 	{FactType, "type", appendType, parseType},
 	{FactSize, "size", appendSize, parseSize},
 	{FactModify, "modify",
-		func(b []byte, e Entry) []byte {
+		func(b []byte, e *Entry) []byte {
 			if e.ModTime.IsZero() {
 				return b
 			}
@@ -49,7 +49,7 @@ var factTable = [...]struct {
 			return true
 		}},
 	{FactCreate, "create",
-		func(b []byte, e Entry) []byte {
+		func(b []byte, e *Entry) []byte {
 			if e.Created.IsZero() {
 				return b
 			}
@@ -57,13 +57,13 @@ var factTable = [...]struct {
 		},
 		func(e *Entry, value string) bool { e.Created, _ = ParseTime(value); return true }},
 	{FactPerm, "perm",
-		func(b []byte, e Entry) []byte { return appendValue(b, e.Perm) },
+		func(b []byte, e *Entry) []byte { return appendValue(b, e.Perm) },
 		func(e *Entry, value string) bool { e.Perm = value; return true }},
 	{FactUnique, "unique",
-		func(b []byte, e Entry) []byte { return appendValue(b, e.Unique) },
+		func(b []byte, e *Entry) []byte { return appendValue(b, e.Unique) },
 		func(e *Entry, value string) bool { e.Unique = value; return true }},
 	{FactUnixMode, "UNIX.mode",
-		func(b []byte, e Entry) []byte {
+		func(b []byte, e *Entry) []byte {
 			if !e.HasMode {
 				return b
 			}
@@ -75,10 +75,10 @@ var factTable = [...]struct {
 			return true
 		}},
 	{FactUnixOwner, "UNIX.owner",
-		func(b []byte, e Entry) []byte { return appendValue(b, e.Owner) },
+		func(b []byte, e *Entry) []byte { return appendValue(b, e.Owner) },
 		func(e *Entry, value string) bool { e.Owner = value; return true }},
 	{FactUnixGroup, "UNIX.group",
-		func(b []byte, e Entry) []byte { return appendValue(b, e.Group) },
+		func(b []byte, e *Entry) []byte { return appendValue(b, e.Group) },
 		func(e *Entry, value string) bool { e.Group = value; return true }},
 }
 
@@ -93,7 +93,7 @@ var typeNames = [...]struct {
 	{Link, "OS.unix=slink"}, {Link, "OS.unix=symlink"},
 }
 
-func appendType(b []byte, e Entry) []byte {
+func appendType(b []byte, e *Entry) []byte {
 	for _, t := range typeNames {
 		if t.typ == e.Type {
 			b = append(b, t.name...)
@@ -121,7 +121,7 @@ func parseType(e *Entry, value string) bool {
 	return value != ""
 }
 
-func appendSize(b []byte, e Entry) []byte {
+func appendSize(b []byte, e *Entry) []byte {
 	// The size of a folder is nobody's business, and of a link it is not
 	// the size of what a transfer would bring.
 	if e.Type != File || e.Size < 0 {
@@ -172,8 +172,9 @@ func ParseMode(s string) (fs.FileMode, error) {
 // is always written: empty, it says that nothing is permitted.
 //
 // NUL, CR and LF in a name become '?': whoever may name a file must not
-// thereby write lines of a listing.
-func AppendFacts(b []byte, e Entry, chosen Facts) []byte {
+// thereby write lines of a listing. The entry is not kept, but moves to the
+// heap: whoever writes many uses one again and again.
+func AppendFacts(b []byte, e *Entry, chosen Facts) []byte {
 	for i := range factTable {
 		f := &factTable[i]
 		if chosen&f.fact == 0 {

@@ -41,7 +41,7 @@ func TestFactsLinesAreWritten(t *testing.T) {
 		{"a year of five digits", Entry{Name: "x", ModTime: time.Unix(1<<40, 0)}, FactModify, " x"},
 		{"a name that would write a line of its own", Entry{Name: "x\r\ntype=dir; y\x00", Size: 1}, FactSize, "size=1; x??type=dir; y?"},
 	} {
-		if got := string(AppendFacts(nil, c.entry, c.chosen)); got != c.want {
+		if got := string(AppendFacts(nil, &c.entry, c.chosen)); got != c.want {
 			t.Errorf("%s:\n got %q\nwant %q", c.name, got, c.want)
 		}
 	}
@@ -143,7 +143,7 @@ func TestModesAreOctal(t *testing.T) {
 }
 
 func FuzzParseFactsLine(f *testing.F) {
-	for _, s := range []string{string(AppendFacts(nil, full, AllFacts)), " a; b", "type=OS.unix=slink:/foo; l", "type=file;size=3 a",
+	for _, s := range []string{string(AppendFacts(nil, &full, AllFacts)), " a; b", "type=OS.unix=slink:/foo; l", "type=file;size=3 a",
 		"type=cdir; .", "perm=;   x", "modify=20261122185060.5; y", "type=file;UNIX.group=Domain Users; a"} {
 		f.Add(s)
 	}
@@ -158,7 +158,7 @@ func FuzzParseFactsLine(f *testing.F) {
 		if e.Name == "" || strings.ContainsAny(e.Name, "\x00\r\n") || e.Size < -1 || len(e.Name) > len(line) {
 			t.Fatalf("%q accepted as %+v", line, e)
 		}
-		again, err := ParseFactsLine(string(AppendFacts(nil, e, AllFacts)))
+		again, err := ParseFactsLine(string(AppendFacts(nil, &e, AllFacts)))
 		if err != nil || again.Name != e.Name || again.Type != e.Type || again.HasMode != e.HasMode || again.Mode != e.Mode ||
 			e.Type == File && again.Size != e.Size || !again.ModTime.Equal(e.ModTime.Truncate(time.Second)) {
 			t.Fatalf("%q\nread as %+v\n again %+v, %v", line, e, again, err)
@@ -168,7 +168,7 @@ func FuzzParseFactsLine(f *testing.F) {
 
 func TestListingsDoNotAllocateByTheLine(t *testing.T) {
 	b := make([]byte, 0, 1024)
-	if n := testing.AllocsPerRun(100, func() { b = AppendFacts(b[:0], full, AllFacts) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { b = AppendFacts(b[:0], &full, AllFacts) }); n != 0 {
 		t.Errorf("AppendFacts: %v allocations a line", n)
 	}
 	if n := testing.AllocsPerRun(100, func() { b = AppendUnixLine(b[:0], full, day) }); n != 0 {
@@ -180,7 +180,7 @@ func BenchmarkAppendFacts(b *testing.B) {
 	buf := make([]byte, 0, 1024)
 	b.ReportAllocs()
 	for b.Loop() {
-		buf = AppendFacts(buf[:0], full, AllFacts)
+		buf = AppendFacts(buf[:0], &full, AllFacts)
 	}
 }
 

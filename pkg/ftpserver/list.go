@@ -16,19 +16,19 @@ import (
 )
 
 // lineFunc appends one line of a listing.
-type lineFunc func(b []byte, e ftp.Entry) []byte
+type lineFunc func(b []byte, e *ftp.Entry) []byte
 
 // list is LIST: lines as ls writes them.
 func list(s *session, ctx context.Context, a arg) (*transfer, error) {
 	now := time.Now()
-	return s.listing(ctx, a.text, func(b []byte, e ftp.Entry) []byte {
-		return ftp.AppendUnixLine(b, e, now)
+	return s.listing(ctx, a.text, func(b []byte, e *ftp.Entry) []byte {
+		return ftp.AppendUnixLine(b, *e, now)
 	})
 }
 
 // nlst is NLST: names alone.
 func nlst(s *session, ctx context.Context, a arg) (*transfer, error) {
-	return s.listing(ctx, a.text, func(b []byte, e ftp.Entry) []byte {
+	return s.listing(ctx, a.text, func(b []byte, e *ftp.Entry) []byte {
 		return append(b, e.Name...)
 	})
 }
@@ -43,7 +43,7 @@ func mlsd(s *session, ctx context.Context, a arg) (*transfer, error) {
 		return nil, refuse("reply.mlsd.file") // RFC 3659 §7.2.1: 501
 	}
 	facts := s.params.facts
-	return s.sendEntries(a.path, s.login.account.FS.List(ctx, a.path), func(b []byte, e ftp.Entry) []byte {
+	return s.sendEntries(a.path, s.login.account.FS.List(ctx, a.path), func(b []byte, e *ftp.Entry) []byte {
 		return ftp.AppendFacts(b, e, facts)
 	}), nil
 }
@@ -131,6 +131,7 @@ func (s *session) sendEntries(folder vfs.Name, entries iter.Seq2[vfs.Info, error
 	t.carry = func(ctx context.Context, f frame) error {
 		out := bufio.NewWriterSize(f.out, listBuffer)
 		pace, n := newBreather(), 0
+		var e ftp.Entry
 		for info, err := range entries {
 			if n++; n%breathEntries == 0 {
 				pace.breathe()
@@ -141,7 +142,8 @@ func (s *session) sendEntries(folder vfs.Name, entries iter.Seq2[vfs.Info, error
 			if forges(info.Name) {
 				continue
 			}
-			b := line(out.AvailableBuffer(), entryWith(info, facts[info.Type]))
+			e = entryWith(info, facts[info.Type])
+			b := line(out.AvailableBuffer(), &e)
 			b = append(b, '\r', '\n')
 			if _, err := out.Write(b); err != nil {
 				return blame(errData, err)
@@ -162,7 +164,7 @@ func mlst(s *session, ctx context.Context, a arg) (reply, error) {
 	}
 	e := entry(info, s.login.account.Perm)
 	e.Name = a.path.String()
-	line := ftp.AppendFacts([]byte{' '}, e, s.params.facts)
+	line := ftp.AppendFacts([]byte{' '}, &e, s.params.facts)
 	return plain(250, "Listing "+a.path.String(), string(line), "End"), nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -71,19 +72,20 @@ func entries(ctx context.Context, folder *os.Root, yield func(d vfs.Info, err er
 		return err
 	}
 	var s scribe
+	var folderNames nameReader
 	for {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		bases, rerr := d.Readdirnames(batch)
+		bases, rerr := folderNames.next(d)
 		cerr := conn.Control(func(fd uintptr) {
 			for _, base := range bases {
 				if !vfs.Listable(base) {
 					continue
 				}
-				serr := unix.Fstatat(int(fd), base, &s.st, unix.AT_SYMLINK_NOFOLLOW)
+				serr := folderNames.stat(fd, base, &s.st)
 				for errors.Is(serr, unix.EINTR) {
-					serr = unix.Fstatat(int(fd), base, &s.st, unix.AT_SYMLINK_NOFOLLOW)
+					serr = folderNames.stat(fd, base, &s.st)
 				}
 				if err = yield(s.describe(base), serr); err != nil {
 					return
@@ -108,7 +110,22 @@ func entries(ctx context.Context, folder *os.Root, yield func(d vfs.Info, err er
 type scribe struct {
 	st                unix.Stat_t
 	dev, owner, group numeral
-	unique            []byte // dev and inode, made there
+	unique            []byte          // dev and inode, made there
+	text              strings.Builder // of the last entries' unique facts
+}
+
+// textSize is how much text is allocated at once, in bytes.
+const textSize = 4 << 10
+
+// keep returns b as a string. Many share an allocation.
+func (s *scribe) keep(b []byte) string {
+	if s.text.Cap()-s.text.Len() < len(b) {
+		s.text.Reset()
+		s.text.Grow(max(textSize, len(b)))
+	}
+	from := s.text.Len()
+	s.text.Write(b)
+	return s.text.String()[from:]
 }
 
 // numeral is a number and how it is written.
@@ -133,7 +150,7 @@ func (s *scribe) describe(base string) vfs.Info {
 		ModTime: time.Unix(st.Mtim.Unix()).UTC(),
 		Mode:    fs.FileMode(st.Mode) & fs.ModePerm,
 		Links:   max(1, int(st.Nlink)),
-		Unique:  string(s.unique),
+		Unique:  s.keep(s.unique),
 		Owner:   s.owner.of(uint64(st.Uid), 10),
 		Group:   s.group.of(uint64(st.Gid), 10),
 	}
