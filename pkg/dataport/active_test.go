@@ -118,13 +118,8 @@ func TestInActiveModeNobodyAnswers(t *testing.T) {
 	r := onLoopback(t, 1, nil)
 	c := r.client(home, "ana", Require, nil)
 	defer c.s.Close()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	to := l.Addr().(*net.TCPAddr).AddrPort()
-	l.Close()
-	pr, err := c.s.Dial(t.Context(), to)
+	taken, _ := tcpPair(t) // at its port nobody listens, and nobody can
+	pr, err := c.s.Dial(t.Context(), taken.LocalAddr().(*net.TCPAddr).AddrPort())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -139,6 +139,25 @@ func onLoopback(t *testing.T, n int, tune func(*Config)) *rig {
 	return r
 }
 
+// tcpPair returns both ends of a real connection.
+func tcpPair(t *testing.T) (client, server net.Conn) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	if client, err = net.Dial("tcp", l.Addr().String()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	if server, err = l.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	return client, server
+}
+
 // onceCache is a session cache that shows each ticket once, as curl's does
 // for TLS 1.3 and as RFC 8446 §C.4 wants it.
 type onceCache struct{ tls.ClientSessionCache }
