@@ -26,7 +26,7 @@ func docs(t *testing.T, page string) string {
 }
 
 // accountKeys are those of users.yaml that the pages name.
-var accountKeys = []string{"home", "permissions", "disabled", "allow_from", "rate_up", "rate_down", "client_cert"}
+var accountKeys = []string{"home", "permissions", "quota", "max_sessions", "disabled", "allow_from", "rate_up", "rate_down", "client_cert"}
 
 func TestDocsOfVsftpdNameSettingsThatExist(t *testing.T) {
 	known := slices.Clone(accountKeys)
@@ -57,6 +57,25 @@ func TestDocsOfVsftpdNameSettingsThatExist(t *testing.T) {
 		"redirect to :" + defaults["control_port"]} {
 		if !strings.Contains(docs(t, "vsftpd.md"), want) {
 			t.Errorf("the firewall has no %q", want)
+		}
+	}
+}
+
+// What an administrator of vsftpd is used to has an answer, even if it is none.
+func TestDocsOfVsftpdAnswerForEachCommonNeed(t *testing.T) {
+	table := docs(t, "vsftpd.md")
+	for need, options := range map[string][]string{
+		"a jail": {"chroot_local_user", "chroot_list_enable"}, "lists of users": {"userlist_file"}, "modes": {"local_umask", "file_open_mode", "chmod_enable"},
+		"passive ports": {"pasv_min_port", "pasv_address", "pasv_enable"}, "rates": {"local_max_rate", "anon_max_rate"},
+		"a banner": {"ftpd_banner", "dirmessage_enable"}, "hidden files": {"hide_file", "deny_file", "force_dot_files"},
+		"virtual users": {"guest_enable", "user_config_dir", "pam_service_name"}, "anonymous": {"anonymous_enable", "anon_upload_enable"},
+		"logs": {"xferlog_file", "dual_log_enable"}, "who may come": {"tcp_wrappers", "max_clients", "max_per_ip", "cmds_denied"},
+		"addresses": {"listen_address6", "listen_ipv6"}, "times": {"use_localtime"}, "listings": {"ls_recurse_enable"},
+	} {
+		for _, option := range options {
+			if !strings.Contains(table, "`"+option) {
+				t.Errorf("%s: no word of %s", need, option)
+			}
 		}
 	}
 }

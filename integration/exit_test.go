@@ -160,3 +160,11 @@ func TestABookmarkServesForTheHost(t *testing.T) {
 		t.Errorf("another key: exit %d\n%s", code, errs)
 	}
 }
+
+func TestAnUnknownSubcommandIsToldWhereTheListIs(t *testing.T) {
+	for lang, want := range map[string]string{"en": `"ftps admin --help" lists the commands`, "es": `"ftps admin --help" muestra los comandos`} {
+		if _, errs, code := run(t, t.TempDir(), "", "--lang", lang, "admin", "frob"); code != 2 || !strings.Contains(errs, want) {
+			t.Errorf("exit %d: %s", code, errs)
+		}
+	}
+}

@@ -37,11 +37,11 @@ type Pair struct {
 func LoadPair(files Files) (*Pair, error) {
 	certPEM, err := os.ReadFile(files.Cert)
 	if err != nil {
-		return nil, unreadable(files.Cert, err)
+		return nil, noPair(files.Cert, err)
 	}
 	keyPEM, err := os.ReadFile(files.Key)
 	if err != nil {
-		return nil, unreadable(files.Key, err)
+		return nil, noPair(files.Key, err)
 	}
 	hasCert, hasKey := blocks(certPEM), blocks(keyPEM)
 	switch {
@@ -144,6 +144,14 @@ func blocks(data []byte) (k kinds) {
 		}
 	}
 	return k
+}
+
+// noPair is unreadable for a certificate or its key, which a server would make.
+func noPair(path string, err error) error {
+	if errors.Is(err, os.ErrNotExist) {
+		return fault.Wrap(err, "pki.pair.missing", path)
+	}
+	return unreadable(path, err)
 }
 
 func unreadable(path string, err error) error {

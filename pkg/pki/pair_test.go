@@ -237,8 +237,8 @@ func TestLoadPairSaysWhatIsWrong(t *testing.T) {
 		key     string
 		cause   error
 	}{
-		"no files":     {func(Files) {}, "pki.file.missing", fs.ErrNotExist},
-		"no key file":  {func(f Files) { writeCert(t, f.Cert, good) }, "pki.file.missing", fs.ErrNotExist},
+		"no files":     {func(Files) {}, "pki.pair.missing", fs.ErrNotExist},
+		"no key file":  {func(f Files) { writeCert(t, f.Cert, good) }, "pki.pair.missing", fs.ErrNotExist},
 		"another key":  {func(f Files) { writeCert(t, f.Cert, good); writeKey(t, f.Key, other) }, "pki.pair.mismatch", ErrMismatch},
 		"wrong way":    {func(f Files) { writeCert(t, f.Key, good); writeKey(t, f.Cert, good) }, "pki.pair.swapped", ErrNoPEM},
 		"text as cert": {func(f Files) { write(t, f, good); put(f.Cert, "hello") }, "pki.cert.none", ErrNoPEM},
