@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -433,4 +434,46 @@ func TestAShutdownWaitsForARefusedFileToo(t *testing.T) {
 	if err := <-over; err != nil {
 		t.Error(err)
 	}
+}
+
+// Files of one name have one mark. Each is owed to its own STOR, so that what
+// comes of one never is the other's, whichever of them is refused.
+func TestFilesOfOneNameComeInTheirOrder(t *testing.T) {
+	s := ftptest.Start(t, ftptest.Options{})
+	a := aheadOf(t, s, "diego", "secreto")
+	a.Send("STOR same\r\nMKD folder\r\nSTOR folder\r\nSTOR folder\r\nRMD folder\r\nSTOR folder\r\nSTOR same\r\nSTOR same")
+	go func() {
+		for i, name := range []string{"same", "folder", "folder", "folder", "same", "same"} {
+			a.data.Write(fileAhead(name, fmt.Sprint(i)))
+		}
+	}()
+	for _, code := range []int{125, 250, 257, 550, 550, 250, 125, 250, 125, 250, 125, 250} {
+		a.Expect(code)
+	}
+	a.holds("folder", "3")
+	a.holds("same", "5")
+	a.inStep("what follows")
+}
+
+// What is thrown away is held nowhere, however much and however often.
+func TestManyRefusedFilesAreHeldNowhere(t *testing.T) {
+	const files, size = 300, 256 << 10
+	s := ftptest.Start(t, ftptest.Options{})
+	a := aheadOf(t, s, "diego", "secreto")
+	blocks := fileAhead("../refused", strings.Repeat("x", size))
+	var most uint64
+	for range files {
+		a.Send("STOR ../refused")
+		if _, err := a.data.Write(blocks); err != nil {
+			t.Fatal(err)
+		}
+		a.Expect(550)
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		most = max(most, m.HeapAlloc)
+	}
+	if most > files*size/2 {
+		t.Errorf("%d MiB are held of %d", most>>20, files*size>>20)
+	}
+	a.inStep("all of them")
 }

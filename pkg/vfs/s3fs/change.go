@@ -490,12 +490,21 @@ func (f *FS) forgetMoved(ctx context.Context, o minio.ObjectInfo) error {
 	return f.delete(ctx, o.Key)
 }
 
-// takeBack removes the copies of a rename that failed.
+// takeBack removes the copies of a rename that failed, and what lies beside
+// them. What another server has put into the new folder meanwhile stays.
 func (f *FS) takeBack(ctx context.Context, keys []minio.ObjectInfo, source, target string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
 	for _, o := range keys {
-		f.delete(ctx, target+o.Key[len(source):])
+		if isFact(o.Key) {
+			continue
+		}
+		key := target + o.Key[len(source):]
+		f.delete(ctx, key)
+		for _, kind := range []string{hiddenTime, hiddenSum} {
+			if prefix, err := f.besideKey(kind, key); err == nil && !strings.HasSuffix(key, "/") {
+				f.removeAll(ctx, prefix, "")
+			}
+		}
 	}
-	f.removeAll(ctx, target, "")
 }

@@ -18,6 +18,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 
@@ -264,4 +265,62 @@ func sumFile(r io.Reader) ([]byte, error) {
 	h := sha256.New()
 	_, err := io.Copy(h, r)
 	return h.Sum(nil), err
+}
+
+// A rename that failed took back its copies, and with them all else that
+// stood in the new folder: what another server had stored there meanwhile,
+// and told its client so.
+func TestARenameThatFailsTakesBackItsOwnCopiesAlone(t *testing.T) {
+	tree := fresh(t)
+	for _, name := range []string{"/d/a", "/d/b"} {
+		if name == "/d/a" {
+			if err := tree.Mkdir(t.Context(), named(t, "/d")); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := put(t, tree, name, "content of "+name); err != nil {
+			t.Fatal(err)
+		}
+		if err := tree.Chtimes(t.Context(), named(t, name), time.Unix(1_600_000_000, 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	at, proxy := tree.store.opts, &httputil.ReverseProxy{}
+	target := at.Endpoint
+	proxy.Rewrite = func(r *httputil.ProxyRequest) {
+		r.SetURL(target)
+		r.Out.Host = r.In.Host // which is signed
+	}
+	between := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasSuffix(r.Header.Get("X-Amz-Copy-Source"), "/d/b") {
+			if err := put(t, tree, "/e/others", "stored and told"); err != nil {
+				t.Error(err)
+			}
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	defer between.Close()
+	at.Endpoint, _ = url.Parse(between.URL)
+	store, err := Connect(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	far := store.Open(tree.bucket, tree.prefix)
+	if err := far.Rename(t.Context(), named(t, "/d"), named(t, "/e")); !errors.Is(err, fs.ErrPermission) {
+		t.Fatalf("the rename: %v", err)
+	}
+	if got := read(t, tree, "/e/others"); got != "stored and told" {
+		t.Errorf("what another server stored: %q", got)
+	}
+	if got := read(t, tree, "/d/a") + read(t, tree, "/d/b"); got != "content of /d/acontent of /d/b" {
+		t.Errorf("the old folder: %q", got)
+	}
+	for o := range tree.objects(t.Context(), tree.prefix+"e/", listing{all: true}) {
+		if o.Err != nil || o.Key != tree.prefix+"e/" && o.Key != tree.prefix+"e/others" {
+			t.Errorf("left in the new one: %v %q", o.Err, o.Key)
+		}
+	}
 }
