@@ -284,15 +284,17 @@ func (x *crossing) note(c cutCase, first, second attempt, wrong bool) {
 	}
 }
 
-// all runs the cases, each gate one at a time.
-func (x *crossing) all(t *testing.T, cases []cutCase) {
+func (x *crossing) all(t *testing.T, cases []cutCase) { x.run(t, cases, x.try) }
+
+// run runs the cases, each gate one at a time.
+func (x *crossing) run(t *testing.T, cases []cutCase, try func(*testing.T, *gate, cutCase) string) {
 	jobs := make(chan cutCase)
 	var workers sync.WaitGroup
 	complaints := 0
 	for _, g := range x.gates {
 		workers.Go(func() {
 			for c := range jobs {
-				if wrong := x.try(t, g, c); wrong != "" {
+				if wrong := try(t, g, c); wrong != "" {
 					x.mu.Lock()
 					if complaints++; complaints <= 12 {
 						t.Errorf("%s %s; %s: %s", x.name, c.row(), c.plan.at, wrong)
@@ -446,7 +448,9 @@ func cutsTable() string {
 	return "# What is cut is resumed\n\n" +
 		"Written by `scripts/interop --table`, in " + form + ", on " + time.Now().UTC().Format("2006-01-02") + ": a gate between `ftps client` and each server closes, resets\n" +
 		"or stalls the data or the control connection behind a TLS record of a 64-record file, behind a record of\n" +
-		"the control connection, or at seeded offsets of a big file. Then the command is given again with `-c`.\n\n" +
+		"the control connection, or at seeded offsets of a big file. Then the command is given again with `-c`.\n" +
+		"A folder of small files, each right behind its STOR, is cut in the same way and then sent again: whatever\n" +
+		"happens, each file is told once, as done, failed or left undone, and what stands under a name is that file.\n\n" +
 		"*whole at once*: the cut came after the file was proven. *resumed*: the second command built upon what\n" +
 		"was there, proven by hash, or, where the server tells none, by fetching it again. *started again*: nothing was there, or too little to be worth a resume. *wrong*: anything else; in\n" +
 		"all others the end is exit 0 with equal content and nothing left beside it.\n\n" +
