@@ -92,35 +92,48 @@ func (f *FS) list(ctx context.Context, folder vfs.Name, yield func(vfs.Info) boo
 	if err != nil {
 		return err
 	}
+	found, err := f.pass(ctx, prefix, yield)
+	if err != nil || found {
+		return err
+	}
+	// Nothing begins with the folder's name and a slash: it is empty, a file,
+	// or nothing at all. A store under load has listed nothing where there was
+	// something, and whoever mirrors that would take all of it for gone.
+	if _, err := f.folderTime(ctx, prefix); err == nil {
+		_, err = f.pass(ctx, prefix, yield)
+		return err
+	} else if !isNotExist(err) {
+		return err
+	}
+	return f.mustBeFolder(ctx, folder)
+}
+
+// pass lists a folder once, and reports whether there was anything.
+func (f *FS) pass(ctx context.Context, prefix string, yield func(vfs.Info) bool) (found bool, err error) {
 	var asking sync.WaitGroup
 	defer asking.Wait()
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
-	line, found := make(chan entry, asked), false
+	line, some := make(chan entry, asked), false
 	asking.Go(func() {
 		defer close(line)
-		found = f.entries(inner, prefix, line, &asking)
+		some = f.entries(inner, prefix, line, &asking)
 	})
 	for e := range line {
 		if e.later != nil {
 			e = <-e.later
 		}
 		if e.err != nil {
-			return e.err
+			return true, e.err
 		}
 		if !yield(e.info()) {
-			return nil
+			return true, nil
 		}
 	}
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return true, context.Cause(ctx)
 	}
-	if !found && !folder.IsRoot() {
-		// Nothing begins with the folder's name and a slash: it is a file, or
-		// nothing at all.
-		return f.mustBeFolder(ctx, folder)
-	}
-	return nil
+	return some, nil
 }
 
 // entries walks a folder and its times side by side. A file of which neither

@@ -420,3 +420,32 @@ func TestAPathOfAClientNeverMakesAHostileKey(t *testing.T) {
 		}
 	}
 }
+
+// Over a store under load a listing was empty that should not have been.
+func TestAFolderOfWhichNothingIsListedIsAskedForAgain(t *testing.T) {
+	for _, folder := range []string{"/", "/d"} {
+		var asked atomic.Int64
+		f := lying(t, func(w http.ResponseWriter, r *http.Request) {
+			prefix := r.URL.Query().Get("prefix")
+			switch {
+			case !isListing(r):
+				w.WriteHeader(http.StatusNotFound)
+			case strings.Contains(prefix, hiddenTime) || r.URL.Query().Get("delimiter") == "/" && asked.Add(1) == 1:
+				page(w, "")
+			default:
+				page(w, "", key(prefix+"f", 1))
+			}
+		})
+		f.store.seen.folders.learn(f.at("home/d/"), struct{}{}) // which was believed then
+		n := 0
+		for i, err := range f.List(t.Context(), named(t, folder)) {
+			if err != nil || i.Name != "f" {
+				t.Errorf("%s: %v, %v", folder, i, err)
+			}
+			n++
+		}
+		if n != 1 {
+			t.Errorf("%s: %d names", folder, n)
+		}
+	}
+}
