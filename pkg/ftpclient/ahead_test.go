@@ -217,7 +217,7 @@ func TestAServerThatStandsStillIsNotWaitedForInLine(t *testing.T) {
 			var links halting
 			c := real(t, s, func(cfg *ftpclient.Config) {
 				cfg.DialContext = links.dial
-				cfg.Timeout, cfg.FinalTimeout = 300*time.Millisecond, 300*time.Millisecond
+				cfg.Timeout, cfg.FinalTimeout = 2*time.Second, 2*time.Second // the login has them too
 				if what == "the context" {
 					cfg.Timeout, cfg.FinalTimeout = time.Minute, time.Minute
 				}

@@ -220,7 +220,7 @@ func Test226WithoutDataIsNoFile(t *testing.T) {
 		tc.Close()
 		return true
 	}}})
-	c := login(t, s, func(cfg *ftpclient.Config) { cfg.Timeout = 300 * time.Millisecond })
+	c := login(t, s, func(cfg *ftpclient.Config) { cfg.Timeout = 2 * time.Second })
 	if _, err := get(t, c, "/f", 0); !errors.Is(err, ftpclient.ErrTruncated) {
 		t.Errorf("got %v", err)
 	}
