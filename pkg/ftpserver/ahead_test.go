@@ -296,7 +296,7 @@ func TestWhatBreaksWhileARefusedFileIsAwaitedTakesTheLineAlong(t *testing.T) {
 }
 
 func TestWhoSendsNoFileBehindARefusedSTORIsNotWaitedForLong(t *testing.T) {
-	s := ftptest.Start(t, ftptest.Options{Server: func(c *ftpserver.Config) { c.StallTimeout = 100 * time.Millisecond }})
+	s := ftptest.Start(t, ftptest.Options{Server: func(c *ftpserver.Config) { c.StallTimeout = time.Second }})
 	a := aheadOf(t, s, "diego", "secreto")
 	a.Send("STOR ../refused")
 	a.Expect(426)
