@@ -10,8 +10,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
+	"ftps/pkg/dataport"
 	"ftps/pkg/event"
+	"ftps/pkg/ftpserver"
 	"ftps/pkg/ftptest"
 	"ftps/pkg/vfs"
 	"ftps/pkg/vfs/jail"
@@ -342,7 +345,14 @@ func TestADropboxTakesAndNeverShows(t *testing.T) {
 func TestAHundredClientsAtOnceLoseNothing(t *testing.T) {
 	const clients, files = 100, 4
 	tree := memfs.New()
-	s := ftptest.Start(t, ftptest.Options{DataPorts: 4, Accounts: []ftptest.Account{{Name: "diego", Password: "secreto", FS: tree}}})
+	s := ftptest.Start(t, ftptest.Options{
+		DataPorts: 4, Accounts: []ftptest.Account{{Name: "diego", Password: "secreto", FS: tree}},
+		// However long a busy machine has them wait for each other.
+		Server: func(c *ftpserver.Config) { c.HandshakeTimeout, c.LoginTimeout = time.Hour, time.Hour },
+		Ports: func(c *dataport.Config) {
+			c.Turn, c.Unused, c.Want, c.Handshake, c.Grace = time.Hour, time.Hour, time.Hour, time.Hour, time.Hour
+		},
+	})
 	var all sync.WaitGroup
 	for i := range clients {
 		all.Go(func() {
