@@ -324,3 +324,42 @@ func TestARenameThatFailsTakesBackItsOwnCopiesAlone(t *testing.T) {
 		}
 	}
 }
+
+// What one server has stored, or made, another one lists at once, while
+// both have much to do in the same folders.
+func TestWhatOneServerStoredAnotherListsAtOnce(t *testing.T) {
+	tree := fresh(t)
+	other := connect(t).Open(tree.bucket, tree.prefix)
+	var workers sync.WaitGroup
+	for w := range 8 {
+		workers.Go(func() {
+			for i := range 25 {
+				folder, from, to := fmt.Sprintf("/%d-%d", w, i), tree, other
+				if i%2 == 1 {
+					from, to = other, tree
+				}
+				if i%5 == 0 {
+					folder = "" // in the home itself, beside the others
+				} else if err := from.Mkdir(t.Context(), named(t, folder)); err != nil {
+					t.Errorf("%s: %v", folder, err)
+				}
+				base := fmt.Sprintf("f%d-%d", w, i)
+				if err := put(t, from, folder+"/"+base, "content"); err != nil {
+					t.Errorf("%s/%s: %v", folder, base, err)
+					return
+				}
+				found := false
+				for entry, err := range to.List(t.Context(), named(t, folder+"/")) {
+					if err != nil {
+						t.Errorf("%s: %v", folder, err)
+					}
+					found = found || entry.Name == base
+				}
+				if !found {
+					t.Errorf("%s/%s is stored, and another server does not list it", folder, base)
+				}
+			}
+		})
+	}
+	workers.Wait()
+}
