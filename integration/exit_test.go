@@ -168,3 +168,19 @@ func TestAnUnknownSubcommandIsToldWhereTheListIs(t *testing.T) {
 		}
 	}
 }
+
+// Whoever takes a port of implicit TLS, or a web server's, for FTP's waits for
+// a greeting that never comes.
+func TestAPortThatSaysNothingIsExplained(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	for _, lang := range []string{"en", "es"} {
+		if _, errs, code := run(t, t.TempDir(), "", "--lang", lang, "client", "127.0.0.1", "-p", port, "-u", "x", "--timeout", "1s", "--retries", "0", "ls"); code != 10 || !strings.Contains(errs, "ftps://") || !strings.Contains(errs, "--timeout") {
+			t.Errorf("exit %d: %s", code, errs)
+		}
+	}
+}
