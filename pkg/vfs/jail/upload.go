@@ -180,12 +180,19 @@ func (u *upload) openCopy(ctx context.Context) error {
 }
 
 func (u *upload) openTemp() error {
-	u.hidden = tempName()
-	file, err := create(u.folder, u.hidden)
-	if err == nil {
-		u.file = file
+	for {
+		u.hidden = tempName()
+		file, err := create(u.folder, u.hidden)
+		if err == nil {
+			u.file = file
+		}
+		// Nobody else works on a name of chance: a sweep took the file in the
+		// moment before it was locked, as that of another server may, which has
+		// begun to take this one's place.
+		if !errors.Is(err, vfs.ErrBusy) {
+			return err
+		}
 	}
-	return err
 }
 
 // fits refuses an announced size for which there is no room beside the bytes
