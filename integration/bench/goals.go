@@ -127,7 +127,7 @@ var goals = []goal{
 	{what: "a handshake, server", work: "handshake", m: cpuOp, ratio: 1,
 		why: "beside a server on a library that does less: a third is crypto/tls, most of it X25519, as there, a third Go's scheduler (parking threads, its watchdog, polling); the orderly end of the connection is a fifteenth, the log a twenty-fifth"},
 	{what: "2,000 files of 4 KiB down, our client and our server, files", work: "many down", self: "ftps with ftps",
-		than: foreignPairs, m: perSecond, ratio: 10, why: "a file costs 0.08 CPU ms here and 0.1 in the server (0.15 and 0.35 before), and ten times rclone would leave 0.13 for both on two cores; half of ours is to create, write, sync, date and rename it, a fifth to read it from the line; of the server's a third opens it twice, for RETR and for HASH, a twelfth each writes to the socket and to the log"},
+		than: foreignPairs, m: perSecond, ratio: 10, why: "a file costs 0.08 CPU ms here and 0.1 in the server; ten times rclone would leave 0.13 for both on two cores; half of ours is to create, write, sync, date and rename it, a fifth to read it; of the server's a third opens it twice, for RETR and HASH, a twelfth each writes to socket and log"},
 	{what: "2,000 files of 4 KiB up, our client and our server, files", work: "many up", self: "ftps with ftps",
 		than: foreignPairs, m: perSecond, ratio: 10},
 	{what: "the same at 50 ms, down, files", work: "far files down, 50 ms", self: "ftps with ftps", m: perSecond, ratio: 20},
