@@ -363,6 +363,7 @@ func TestS3AStoreThatSays503Or403GetsTheRightReplies(t *testing.T) {
 		c.Send("STOR f")
 		c.Expect(150)
 		conn.Write(seeded(12<<20, 1))
+		store.awaitPieces(strictUser + "/f")
 		m.says(mood.status, mood.code)
 		conn.CloseWrite()
 		io.Copy(io.Discard, conn)
@@ -374,8 +375,14 @@ func TestS3AStoreThatSays503Or403GetsTheRightReplies(t *testing.T) {
 		if got, code := c.Download("RETR f"); code != 226 || string(got) != "old" {
 			t.Errorf("after %s: %d %q", mood.code, code, got)
 		}
+		// The store has refused to be cleaned as well: the next upload of the
+		// name does it.
+		store.tidy(strictUser+"/f", 1)
+		if code := c.Upload([]byte("old"), "STOR f"); code != 226 {
+			t.Errorf("once more after %s: %d", mood.code, code)
+		}
+		store.tidy(strictUser+"/f", 0)
 	}
-	store.tidy(strictUser+"/f", 0)
 	if most := residentOf(t, s.cmd.Process.Pid); most > 300<<20 {
 		t.Errorf("%d MiB resident", most>>20)
 	}

@@ -2,10 +2,13 @@ package s3fs
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/xml"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -446,6 +449,46 @@ func TestAFolderOfWhichNothingIsListedIsAskedForAgain(t *testing.T) {
 		}
 		if n != 1 {
 			t.Errorf("%s: %d names", folder, n)
+		}
+	}
+}
+
+// A store that refuses an object by its name answers before it has read the
+// bytes, and versitygw hangs up at once. What was sent in chunks was still
+// being written then, and its broken pipe was heard in the place of the answer.
+func TestAnObjectGoesInOnePieceSoThatAnEarlyRefusalIsHeard(t *testing.T) {
+	type request struct {
+		length   int64
+		chunked  bool
+		encoding string
+		hash     string
+	}
+	var puts []request
+	f := lying(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut {
+			puts = append(puts, request{r.ContentLength, len(r.TransferEncoding) > 0, r.Header.Get("Content-Encoding"), r.Header.Get("X-Amz-Content-Sha256")})
+			w.WriteHeader(http.StatusPreconditionFailed)
+			return
+		}
+		w.WriteHeader(http.StatusNotFound)
+	})
+	contents := []string{"", "hello"}
+	for _, content := range contents {
+		if _, _, err := f.putNew(t.Context(), "home/d", []byte(content), time.Time{}); !errors.Is(err, fs.ErrExist) {
+			t.Errorf("%q: %v", content, err)
+		}
+		if _, err := f.store.core.PutObjectPart(t.Context(), "bucket", "home/d", "id", 1, strings.NewReader(content), int64(len(content)), f.store.sign([]byte(content))); err == nil {
+			t.Errorf("a piece of %q: no error", content)
+		}
+	}
+	if len(puts) != 2*len(contents) {
+		t.Fatalf("%d requests", len(puts))
+	}
+	for i, got := range puts {
+		content := contents[i/2]
+		sum := sha256.Sum256([]byte(content))
+		if want := (request{int64(len(content)), false, "", hex.EncodeToString(sum[:])}); got != want {
+			t.Errorf("%q: %+v", content, got)
 		}
 	}
 }

@@ -125,11 +125,12 @@ func (u *upload) add(content []byte, before, done chan struct{}) {
 }
 
 // sign gives the hash by which the store checks what it got; over TLS the
-// records' own checks do.
+// records' own checks do. A piece goes in one, not in chunks with a hash each.
 func (s *Store) sign(content []byte) minio.PutObjectPartOptions {
-	if s.opts.Endpoint.Scheme == "https" {
-		return minio.PutObjectPartOptions{DisableContentSha256: true}
+	opts := minio.PutObjectPartOptions{DisableContentSha256: true}
+	if s.opts.Endpoint.Scheme != "https" {
+		sum := sha256.Sum256(content)
+		opts.Sha256Hex = hex.EncodeToString(sum[:])
 	}
-	sum := sha256.Sum256(content)
-	return minio.PutObjectPartOptions{Sha256Hex: hex.EncodeToString(sum[:])}
+	return opts
 }

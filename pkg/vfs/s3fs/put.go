@@ -48,6 +48,7 @@ func (f *FS) putNew(ctx context.Context, key string, content []byte, mtime time.
 func (f *FS) put(ctx context.Context, key string, content []byte, opts minio.PutObjectOptions) (etag string, hash []byte, err error) {
 	sum := sha256.Sum256(content)
 	opts.UserMetadata["x-amz-checksum-sha256"] = base64.StdEncoding.EncodeToString(sum[:])
+	opts.DisableContentSha256 = true // no chunks with a hash each: the request bears that of the whole
 	done, err := f.store.core.PutObject(ctx, f.bucket, key, bytes.NewReader(content), int64(len(content)), "", hex.EncodeToString(sum[:]), opts)
 	if told := done.ChecksumSHA256; err == nil && told != "" && told != opts.UserMetadata["x-amz-checksum-sha256"] {
 		err = fmt.Errorf("s3fs: the store has other bytes of %q than were sent", key)
