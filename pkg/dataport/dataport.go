@@ -94,6 +94,11 @@ type Config struct {
 	// hold is how long a ClientHello that came before the command is held
 	// back while the session has never sent one so early; 10 ms. See tickets.
 	hold time.Duration
+
+	// catchUp is how long a command that was read waits for connections that
+	// have come and are not accepted yet; 250 ms, which is longer than a
+	// machine with more to do than it can leaves a thread alone.
+	catchUp time.Duration
 }
 
 func (c *Config) defaults() {
@@ -112,6 +117,7 @@ func (c *Config) defaults() {
 	c.Connections = cmp.Or(c.Connections, 4096)
 	c.Stamps = cmp.Or(c.Stamps, 65536)
 	c.hold = cmp.Or(c.hold, 10*time.Millisecond)
+	c.catchUp = cmp.Or(c.catchUp, 250*time.Millisecond)
 	if c.Sink == nil {
 		c.Sink = event.Discard
 	}

@@ -184,7 +184,7 @@ func (p *Ports) catchUp(port int) {
 	if !ok {
 		return
 	}
-	limit := time.NewTimer(catchUpLimit)
+	limit := time.NewTimer(p.cfg.catchUp)
 	defer limit.Stop()
 	for waitingAt(l) {
 		look := time.NewTimer(time.Millisecond)
@@ -203,10 +203,6 @@ func (p *Ports) catchUp(port int) {
 	case <-limit.C:
 	}
 }
-
-// catchUpLimit is how long a session waits for that: longer than a machine
-// with more to do than it can leaves a thread alone.
-const catchUpLimit = 250 * time.Millisecond
 
 // recallable is a listener of the system's.
 type recallable interface {
