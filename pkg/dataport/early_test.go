@@ -59,7 +59,9 @@ func TestAHelloThatIsNotAcceptedYetWhenAnotherCommandIsReadIsASignOfReading(t *t
 		}
 		port := &preempted{TCPListener: l.(*net.TCPListener),
 			taken: make(chan struct{}), goOn: make(chan struct{}), asked: make(chan struct{})}
-		r := onLoopback(t, 0, func(c *Config) { c.Listeners, c.hold, c.catchUp, c.Grace = []net.Listener{port}, time.Hour, time.Hour, 50*time.Millisecond })
+		r := onLoopback(t, 0, func(c *Config) {
+			c.Listeners, c.hold, c.catchUp, c.Grace = []net.Listener{port}, time.Hour, time.Hour, 50*time.Millisecond
+		})
 		r.ports.policy.noCatchUp = off
 		c := r.client(loopback, "ana", Require, onceCache{tls.NewLRUClientSessionCache(1)})
 
