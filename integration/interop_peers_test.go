@@ -301,3 +301,17 @@ func basicFTP(t *testing.T) nodeModule {
 	version := firstMatch(`"version": *"([^"]+)"`, "cat", filepath.Join(module, "package.json"))
 	return nodeModule{module, version + ", Node " + firstMatch(`v(\S+)`, "node", "--version")}
 }
+
+// Node ends the connection of an empty file as soon as it has the 150, even in
+// the midst of the handshake, and then without close_notify: where the 150 was
+// quicker than the handshake, one upload of twenty had 426.
+func TestStockBasicFTPUploadsEmptyFiles(t *testing.T) {
+	t.Parallel()
+	npm := basicFTP(t)
+	p := scripted("basic-ftp", npm.version, strictUser, "node", "move.mjs", npm.module)
+	p.moves(t, startSite(t), newCargo(t, "empties", "300 empty files", func(dir string) {
+		for i := range 300 {
+			must(t, os.WriteFile(filepath.Join(dir, fmt.Sprint(i)), nil, 0o644))
+		}
+	}))
+}

@@ -99,6 +99,11 @@ type Config struct {
 	// have come and are not accepted yet; 250 ms, which is longer than a
 	// machine with more to do than it can leaves a thread alone.
 	catchUp time.Duration
+
+	// flight is how long a 150 waits for the server's part of a handshake
+	// that the client has begun; 250 ms. After that it waits for rejoinder,
+	// the client's; 5 ms.
+	flight, rejoinder time.Duration
 }
 
 func (c *Config) defaults() {
@@ -118,6 +123,8 @@ func (c *Config) defaults() {
 	c.Stamps = cmp.Or(c.Stamps, 65536)
 	c.hold = cmp.Or(c.hold, 10*time.Millisecond)
 	c.catchUp = cmp.Or(c.catchUp, 250*time.Millisecond)
+	c.flight = cmp.Or(c.flight, 250*time.Millisecond)
+	c.rejoinder = cmp.Or(c.rejoinder, 5*time.Millisecond)
 	if c.Sink == nil {
 		c.Sink = event.Discard
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 
 	"ftps/pkg/event"
@@ -25,6 +26,9 @@ type candidate struct {
 	wire *wire
 	tc   *tls.Conn
 	gone chan struct{} // closed by drop
+	flew chan struct{} // closed when our first flight has gone, or never will
+	fly  func()        // closes it, once
+	over chan struct{} // closed when the handshake is, however it ended
 	hint chan struct{} // holds a token when early has grown
 
 	// Of the handshake's goroutine.
@@ -44,8 +48,10 @@ type candidate struct {
 }
 
 func newCandidate(p *Ports, raw net.Conn, peer netip.AddrPort, where place) *candidate {
-	c := &candidate{ports: p, raw: raw, peer: peer, place: where, gone: make(chan struct{}), hint: make(chan struct{}, 1)}
-	heard := &ear{Conn: layer.Direct(raw), raw: raw, heard: c.hear}
+	c := &candidate{ports: p, raw: raw, peer: peer, place: where,
+		gone: make(chan struct{}), flew: make(chan struct{}), over: make(chan struct{}), hint: make(chan struct{}, 1)}
+	c.fly = sync.OnceFunc(func() { close(c.flew) })
+	heard := &ear{Conn: layer.Direct(raw), raw: raw, heard: c.hear, sent: c.fly}
 	c.wire = &wire{layer.Gather(layer.StrictEOF(heard), layer.DefaultGather), c}
 	c.tc = tls.Server(c.wire, p.hello)
 	return c
@@ -58,12 +64,15 @@ type wire struct {
 	c *candidate
 }
 
-// ear tells when the first byte comes, and answers the beginning promptly.
+// ear tells when the first byte comes and when the first one goes, and answers
+// the beginning promptly.
 type ear struct {
 	net.Conn
 	raw    net.Conn // the same without layers
 	heard  func()
 	done   bool
+	sent   func()
+	spoken bool
 	prompt int // reads that were prompt so far
 }
 
@@ -97,6 +106,15 @@ func (e *ear) first() {
 		e.done = true
 		e.heard()
 	}
+}
+
+func (e *ear) Write(b []byte) (int, error) {
+	n, err := e.Conn.Write(b)
+	if !e.spoken {
+		e.spoken = true
+		e.sent()
+	}
+	return n, err
 }
 
 // WriteLast implements [layer.WriteLast].
@@ -148,6 +166,8 @@ func (p *Ports) examine(c *candidate) {
 	p.mu.Unlock()
 
 	err := c.tc.Handshake()
+	c.fly() // or it never will
+	close(c.over)
 	if err == nil {
 		// In TLS 1.2 the last message of a full handshake is the server's.
 		err = c.wire.Flush()

@@ -55,6 +55,7 @@ type policy struct {
 	ticketsUp  bool // a ticket on every upload
 	noLatch    bool // none on an upload, whoever reads
 	noCatchUp  bool // what has come and is not accepted yet is not looked for
+	noFlight   bool // a 150 does not wait for the answer to a ClientHello
 }
 
 // New returns the ports of a configuration. Nothing is accepted before Serve.

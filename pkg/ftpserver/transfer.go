@@ -100,7 +100,8 @@ func (s *session) equip(t *transfer, r *row, a arg) {
 
 // start sends the preliminary reply and sets the transfer going. Only here is
 // a 1yz reply sent. It goes out before the data connection's handshake is
-// awaited, since many clients begin TLS only after it.
+// awaited, since many clients begin TLS only after it; but not before our part
+// of one that the client of an upload has begun.
 func (s *session) start(ctx context.Context, t *transfer) {
 	ctx, t.cancel = context.WithCancelCause(ctx)
 	t.started = time.Now()
@@ -110,6 +111,9 @@ func (s *session) start(ctx context.Context, t *transfer) {
 		s.emit(event.TransferStarted{Session: s.info, Direction: t.direction, Verb: t.verb, Name: t.name.String()})
 	}
 	again := t.conn != nil
+	if !again && !t.refused && t.direction == event.Upload {
+		t.promise.AwaitFlight(ctx)
+	}
 	switch {
 	case t.refused: // no 1yz
 	case again:
