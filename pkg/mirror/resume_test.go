@@ -451,6 +451,69 @@ func TestAComparisonThatBreaksOffIsTakenUpAgain(t *testing.T) {
 	}
 }
 
+// The server's 426 overtook the data connection's handshake, and the part was
+// taken for one that nobody may read: the upload began again.
+func TestAComparisonThatDoesNotBeginIsTakenUpAgain(t *testing.T) {
+	for _, code := range []int{425, 426} {
+		var refused atomic.Bool
+		s, tr, told, local := brokenUpload(t, hooks{"RETR": func(c *hostile.Session, _ string) bool {
+			if refused.Swap(true) {
+				return false
+			}
+			c.Reply(code, "no data connection")
+			return true
+		}}, without("HASH")...)
+		tr.SetRetries(1)
+		r, err := tr.Put(within(t), local, "/f", mirror.Options{Resume: true})
+		if err != nil || len(of[mirror.Restarted](told)) != 0 || len(of[mirror.Retrying](told)) != 1 {
+			t.Errorf("%d: %v, %+v, told %v", code, err, r, of[mirror.Restarted](told))
+		}
+		if f, _ := s.File("/f"); !bytes.Equal(f.Data, content(length)) {
+			t.Errorf("%d: the file differs", code)
+		}
+	}
+}
+
+// The piece that was fetched again, to be held against the part, broke off,
+// and the part was taken for another file's.
+func TestAnOverlapThatBreaksOffIsTakenUpAgain(t *testing.T) {
+	var times atomic.Int32
+	s := hostile.Start(t, hostile.Options{Hooks: hooks{"RETR": func(c *hostile.Session, _ string) bool {
+		sent := content(length)[:cutAt]
+		switch times.Add(1) {
+		case 1:
+		case 2: // from 64 KiB before the part's end on
+			sent = sent[cutAt-64<<10:][:10]
+		default:
+			return false
+		}
+		c.Reply(150, "go")
+		tc, raw, _, err := c.Data()
+		if err != nil {
+			t.Error(err)
+			return true
+		}
+		tc.Write(sent)
+		raw.(interface{ CloseWrite() error }).CloseWrite()
+		io.Copy(io.Discard, raw)
+		raw.Close()
+		c.Reply(426, "cut")
+		return true
+	}}})
+	s.Put("/f", content(length), longAgo)
+	tr, told := transfer(t, s, func(cfg *mirror.Config) { cfg.Retries = 2 })
+	local := filepath.Join(t.TempDir(), "f")
+	if _, err := tr.Get(within(t), "/f", local, mirror.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if again, tries := of[mirror.Restarted](told), of[mirror.Retrying](told); len(again) != 0 || len(tries) != 2 {
+		t.Errorf("told %v, %v", again, tries)
+	}
+	if b, _ := os.ReadFile(local); !bytes.Equal(b, content(length)) {
+		t.Error("the file differs")
+	}
+}
+
 // The server may not have noticed yet that the connection of the upload
 // before is gone.
 func TestAnUploadThatTheServerStillHoldsIsTriedAgain(t *testing.T) {

@@ -237,9 +237,14 @@ func (g *getting) open() (*ftpclient.Download, error) {
 		d.Close()
 		return nil, err
 	}
-	if _, err := io.ReadFull(d, theirs); err != nil && g.ctx.Err() != nil {
+	_, err = io.ReadFull(d, theirs)
+	switch {
+	case g.ctx.Err() != nil:
 		d.Close()
 		return nil, g.ctx.Err()
+	case ftpclient.Again(err): // which says nothing about what is here
+		d.Close()
+		return nil, err
 	}
 	if !g.run.t.same(ours, theirs) {
 		d.Close()

@@ -304,7 +304,7 @@ func (p *putting) goOn(n int64) (offset int64, reason, err error) {
 	}
 	d, err := p.conn.Retrieve(p.ctx, p.target, from)
 	var reply *ftpclient.ReplyError
-	if errors.As(err, &reply) && p.conn.Usable() {
+	if errors.As(err, &reply) && p.conn.Usable() && !ftpclient.Again(err) {
 		// Neither hashed nor read back. The record says that an upload from
 		// this very file was begun, not that these bytes are of it: another
 		// client may have left them since.
