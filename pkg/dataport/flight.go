@@ -1,10 +1,6 @@
 package dataport
 
-import (
-	"context"
-
-	"ftps/pkg/layer"
-)
+import "context"
 
 // AwaitFlight waits until the ClientHellos are answered that are there
 // already, and a moment for the end of their handshakes. It is called before
@@ -45,41 +41,35 @@ func (pr *Promise) AwaitFlight(ctx context.Context) {
 	}
 }
 
-// until waits until something has come of a connection, or ctx is over.
+// until waits until something has come of a connection's handshake, or that
+// or ctx is over.
 func (c *candidate) until(ctx context.Context, done <-chan struct{}) {
 	select {
 	case <-done:
+	case <-c.over:
 	case <-c.gone:
 	case <-ctx.Done():
 	}
 }
 
 // underWay returns the connections that may be for pr and whose handshake the
-// client has begun and not ended, and reports whether that is all: there is
-// one for each promise of the place, or pr has its own.
+// client has begun and not ended, and reports whether that is all: see begun.
+// There is none for a promise that has its own.
 func (p *Ports) underWay(pr *Promise) (under []*candidate, all bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	sp := p.places[pr.place]
-	if pr.phase != waiting || pr.given || sp == nil || p.left() {
+	if pr.phase != waiting || pr.given || p.left() {
 		return nil, true
 	}
-	here := 0
-	for _, c := range sp.open {
-		if c.number < pr.number || c.refused {
-			continue
-		}
-		here++
+	all = p.begun(pr, func(c *candidate) {
 		if c.nominee != nil && c.nominee != pr.session {
-			continue // it is somebody else's
+			return // it is somebody else's
 		}
 		select {
 		case <-c.over:
 		default:
-			if c.spoke || layer.Queued(c.raw) > 0 {
-				under = append(under, c)
-			}
+			under = append(under, c)
 		}
-	}
-	return under, here >= len(sp.waiting)
+	})
+	return under, all
 }

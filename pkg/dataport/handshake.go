@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"sync"
 	"time"
 
 	"ftps/pkg/event"
@@ -26,8 +25,7 @@ type candidate struct {
 	wire *wire
 	tc   *tls.Conn
 	gone chan struct{} // closed by drop
-	flew chan struct{} // closed when our first flight has gone, or never will
-	fly  func()        // closes it, once
+	flew chan struct{} // closed when our first flight has gone
 	over chan struct{} // closed when the handshake is, however it ended
 	hint chan struct{} // holds a token when early has grown
 
@@ -50,8 +48,7 @@ type candidate struct {
 func newCandidate(p *Ports, raw net.Conn, peer netip.AddrPort, where place) *candidate {
 	c := &candidate{ports: p, raw: raw, peer: peer, place: where,
 		gone: make(chan struct{}), flew: make(chan struct{}), over: make(chan struct{}), hint: make(chan struct{}, 1)}
-	c.fly = sync.OnceFunc(func() { close(c.flew) })
-	heard := &ear{Conn: layer.Direct(raw), raw: raw, heard: c.hear, sent: c.fly}
+	heard := &ear{Conn: layer.Direct(raw), raw: raw, heard: c.hear, sent: func() { close(c.flew) }}
 	c.wire = &wire{layer.Gather(layer.StrictEOF(heard), layer.DefaultGather), c}
 	c.tc = tls.Server(c.wire, p.hello)
 	return c
@@ -166,7 +163,6 @@ func (p *Ports) examine(c *candidate) {
 	p.mu.Unlock()
 
 	err := c.tc.Handshake()
-	c.fly() // or it never will
 	close(c.over)
 	if err == nil {
 		// In TLS 1.2 the last message of a full handshake is the server's.

@@ -252,7 +252,22 @@ func (s *Session) hears(pr *Promise) (all bool) {
 	if s.reads || pr.announced || pr.dial.IsValid() {
 		return true
 	}
-	sp := s.ports.places[pr.place]
+	return s.ports.begun(pr, func(c *candidate) {
+		if !slices.Contains(c.early, s) {
+			c.early = append(c.early, s)
+			select {
+			case c.hint <- struct{}{}:
+			default:
+			}
+		}
+	})
+}
+
+// begun calls do for each connection that may be for pr and whose ClientHello
+// is there, and reports whether no more are to come: there is a connection for
+// each promise of the place. mu is held.
+func (p *Ports) begun(pr *Promise, do func(*candidate)) (all bool) {
+	sp := p.places[pr.place]
 	if sp == nil {
 		return false
 	}
@@ -262,12 +277,8 @@ func (s *Session) hears(pr *Promise) (all bool) {
 			continue
 		}
 		here++
-		if !slices.Contains(c.early, s) && (c.spoke || layer.Queued(c.raw) > 0) {
-			c.early = append(c.early, s)
-			select {
-			case c.hint <- struct{}{}:
-			default:
-			}
+		if c.spoke || layer.Queued(c.raw) > 0 {
+			do(c)
 		}
 	}
 	return here >= len(sp.waiting)
