@@ -24,19 +24,25 @@ func cutting(t *testing.T, b []byte, at int, on *atomic.Bool) hooks {
 		if !on.Load() {
 			return false
 		}
-		s.Reply(150, "go")
-		tc, raw, _, err := s.Data()
-		if err != nil {
-			t.Error(err)
-			return true
-		}
-		tc.Write(b[:at])
-		raw.(interface{ CloseWrite() error }).CloseWrite()
-		io.Copy(io.Discard, raw)
-		raw.Close()
-		s.Reply(426, "cut")
+		sendCut(t, s, b[:at])
 		return true
 	}}
+}
+
+// sendCut sends b as the data, and then ends the connection without
+// close_notify.
+func sendCut(t *testing.T, s *hostile.Session, b []byte) {
+	s.Reply(150, "go")
+	tc, raw, _, err := s.Data()
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	tc.Write(b)
+	raw.(interface{ CloseWrite() error }).CloseWrite()
+	io.Copy(io.Discard, raw)
+	raw.Close()
+	s.Reply(426, "cut")
 }
 
 const (
@@ -487,17 +493,7 @@ func TestAnOverlapThatBreaksOffIsTakenUpAgain(t *testing.T) {
 		default:
 			return false
 		}
-		c.Reply(150, "go")
-		tc, raw, _, err := c.Data()
-		if err != nil {
-			t.Error(err)
-			return true
-		}
-		tc.Write(sent)
-		raw.(interface{ CloseWrite() error }).CloseWrite()
-		io.Copy(io.Discard, raw)
-		raw.Close()
-		c.Reply(426, "cut")
+		sendCut(t, c, sent)
 		return true
 	}}})
 	s.Put("/f", content(length), longAgo)
